@@ -1,0 +1,50 @@
+// localkube is a real Kubernetes control plane in one binary: etcd, kube-apiserver,
+// kube-controller-manager and kubectl, chosen by the first argument.
+//
+// Why: the tests and the demo want the real API server (schema, CEL, RBAC, garbage
+// collection) on a machine that has no container engine. Building the four from
+// their Go modules costs one build and needs nothing but a Go toolchain. The node
+// components (scheduler, kubelet, kube-proxy) live in the same module and are one
+// import and one case away.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+)
+
+const usage = "usage: localkube etcd|kube-apiserver|kube-controller-manager|kubectl [flags]"
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, usage)
+		os.Exit(2)
+	}
+	component := os.Args[1]
+	os.Args = append([]string{component}, os.Args[2:]...)
+	switch component {
+	case "etcd":
+		etcdmain.Main(os.Args)
+	case "kube-apiserver":
+		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+	case "kube-controller-manager":
+		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
+	case "kubectl":
+		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+			kubectlutil.CheckErr(err)
+		}
+	default:
+		fmt.Fprintf(os.Stderr, "unknown component %q\n%s\n", component, usage)
+		os.Exit(2)
+	}
+}
