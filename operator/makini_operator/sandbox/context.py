@@ -1,0 +1,87 @@
+"""What every handler needs: the settings, the store, and who is asking.
+
+A token speaks either for the account or for one connection, never for both: the wrong kind is a 403, an unknown or
+dead one a 401. No handler reads a connection id of its own choosing with a connection's token, so a token cannot
+reach a neighbour.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from makini_operator.sandbox.faults import Faults
+from makini_operator.sandbox.problems import ApiError, bad_request
+from makini_operator.sandbox.settings import SandboxSettings
+from makini_operator.sandbox.store import Connection, Store
+
+SETTINGS = web.AppKey("settings", SandboxSettings)
+STORE = web.AppKey("store", Store)
+FAULTS = web.AppKey("faults", Faults)
+COUNTS: web.AppKey[Counter[str]] = web.AppKey("counts", Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """The connection that a request's token belongs to, and its account."""
+
+    account: str
+    connection: Connection
+
+
+def account_id(client_id: str) -> str:
+    """Return the id of the account that belongs to a client id; the same for every start."""
+    return "acc_" + hashlib.sha256(b"makini-sandbox-account:" + client_id.encode()).hexdigest()[:16]
+
+
+def now(request: web.Request) -> float:
+    """Return the sandbox's time in unix seconds."""
+    return request.app[SETTINGS].clock()
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """Render unix seconds the way the API writes times."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def require_account(request: web.Request) -> str:
+    """Return the account that the request's token speaks for; raises ApiError 401 or 403."""
+    account, connection_id = _bearer(request)
+    if connection_id is not None:
+        raise ApiError(403, "FORBIDDEN", "this token reaches one connection, not the account")
+    return account
+
+
+def require_connection(request: web.Request) -> Caller:
+    """Return the living connection that the request's token speaks for; raises ApiError 401 or 403."""
+    account, connection_id = _bearer(request)
+    if connection_id is None:
+        raise ApiError(403, "FORBIDDEN", "this token reaches the account, not the data of a connection")
+    connection = request.app[STORE].connection(account=account, connection_id=connection_id)
+    if connection is None:
+        raise _unauthenticated()
+    return Caller(account=account, connection=connection)
+
+
+async def json_body(request: web.Request) -> Any:
+    """Return the parsed body; raises ApiError (400) when it is not JSON."""
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise bad_request("INVALID_JSON", "the body is not JSON") from None
+
+
+def _bearer(request: web.Request) -> tuple[str, str | None]:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    bearer = request.app[STORE].bearer(token.strip(), now=now(request)) if scheme.lower() == "bearer" else None
+    if bearer is None or bearer.account != account_id(request.app[SETTINGS].client_id):
+        raise _unauthenticated()
+    return bearer.account, bearer.connection_id
+
+
+def _unauthenticated() -> ApiError:
+    return ApiError(401, "AUTHENTICATION_FAILED", "the token is missing, unknown, expired or revoked")
