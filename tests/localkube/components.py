@@ -148,9 +148,7 @@ def write_files(at: Layout) -> None:
     at.log("any").parent.mkdir()
     (at.directory / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY), encoding="utf-8")
     at.kubeconfig.write_text(_kubeconfig(at, "admin"), encoding="utf-8")
-    (at.directory / "controller-manager.kubeconfig").write_text(
-        _kubeconfig(at, "controller-manager"), encoding="utf-8"
-    )
+    (at.directory / "controller-manager.kubeconfig").write_text(_kubeconfig(at, "controller-manager"), encoding="utf-8")
 
 
 def _kubeconfig(at: Layout, identity: str) -> str:

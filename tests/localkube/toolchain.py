@@ -79,7 +79,9 @@ def _version(go: Path, gotoolchain: str, module: Path) -> Version | None:
     folder = module if gotoolchain == "auto" else go.parent
     environment = {**os.environ, "GOTOOLCHAIN": gotoolchain}
     try:
-        answer = subprocess.run([go, "version"], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            [go, "version"], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return _parse(answer.stdout)
