@@ -9,7 +9,6 @@ The texts here never contain a secret: whatever came from the server passed `red
 keeps a reference to an exception of the HTTP library (those can hold headers and URLs).
 """
 
-# ruff: noqa: N818 - each name says what happened; the suffix Error would add nothing to it
 from typing import ClassVar
 
 

@@ -156,6 +156,7 @@ class Transport:
             timeout=timeout,
             allow_redirects=False,
             raise_for_status=False,
+            middlewares=(_sent_once,),
         ) as response:
             return _Reply(
                 status=response.status,
@@ -203,7 +204,7 @@ def retry_after_seconds(value: str, *, now: float) -> float | None:
     return max(0.0, (aware - datetime.fromtimestamp(now, UTC)).total_seconds())
 
 
-class _TooLarge(Exception):  # noqa: N818 - never leaves this module
+class _TooLarge(Exception):
     pass
 
 
@@ -214,6 +215,22 @@ async def _bounded(content: aiohttp.StreamReader, limit: int) -> bytes:
         if len(body) > limit:
             raise _TooLarge
     return bytes(body)
+
+
+class _LostError(aiohttp.ClientError):
+    """The connection broke after the request may have been sent."""
+
+
+async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    # aiohttp itself sends a DELETE or GET again when the connection breaks. Then a DELETE that took effect, followed by
+    # a refused second connection, would look as if nothing had ever left. It does so only for the errors renamed here.
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        problem = type(error).__name__
+    raise _LostError(problem)
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -8,6 +8,7 @@ reply is lost.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -97,7 +98,8 @@ async def suffer(
         case Kind.DROP_BEFORE:
             return _hang_up(request)
         case Kind.DROP_AFTER:
-            await serve(request)
+            with suppress(ApiError, web.HTTPException):
+                await serve(request)
             return _hang_up(request)
 
 

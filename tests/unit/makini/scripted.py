@@ -109,7 +109,13 @@ def new_client(url: str, session: aiohttp.ClientSession, time: FakeTime, **optio
         return ClientCredentials(client_id="client-1", client_secret=SECRET)
 
     budget = RateBudget(per_second=1000.0, burst=1000, monotonic=time, sleep=time.sleep)
-    defaults = {"budget": budget, "clock": time, "monotonic": time, "sleep": time.sleep, "jitter": lambda upper: upper}
+    defaults: dict[str, Any] = {
+        "budget": budget,
+        "clock": time,
+        "monotonic": time,
+        "sleep": time.sleep,
+        "jitter": lambda upper: upper,
+    }
     return MakiniClient(url=url, credentials=credentials, session=session, **(defaults | options))
 
 

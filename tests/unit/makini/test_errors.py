@@ -183,3 +183,15 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 )
 def test_retry_after_is_read_as_seconds_or_date(value: str, seconds: float | None) -> None:
     assert retry_after_seconds(value, now=NOW.timestamp()) == seconds
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_a_write_whose_connection_breaks_is_not_sent_again_behind_our_back(server: Scripted, method: str) -> None:
+    # With a connection that was used before, because that is when HTTP libraries like to try again on their own.
+    server.on("GET /api/system/client", says(200, {"id": "acc-1"}))
+    await server.client.identity()
+    path = f"{CONNECTIONS}/c1" + ("/metadata" if method == "POST" else "")
+    server.on(f"{method} {path}", drops())
+    with pytest.raises(OutcomeUnknown):
+        await (server.client.disconnect("c1") if method == "DELETE" else server.client.set_metadata("c1", {}))
+    assert len(server.requests(f"{method} {path}")) == 1
