@@ -7,6 +7,7 @@ import pytest
 from tests.unit.makini.scripted import ADMIN, SECRET, Answer, FakeTime, Scripted, fails, page, says
 
 from makini_operator.makini import (
+    ConnectionToken,
     Limits,
     NewConnection,
     OutcomeUnknown,
@@ -15,6 +16,7 @@ from makini_operator.makini import (
     ServerFault,
     Unauthenticated,
 )
+from makini_operator.makini.admin_token import AdminToken
 
 CONNECTIONS = "/api/system/connections"
 CLIENT = "GET /api/system/client"
@@ -248,3 +250,28 @@ async def test_a_listing_of_one_page_takes_one_request(server: Scripted) -> None
     server.on(f"GET {CONNECTIONS}", says(200, page(["a", "b"])))
     assert [row.id for row in await server.client.list_connections()] == ["a", "b"]
     assert [seen.query for seen in server.requests(f"GET {CONNECTIONS}")] == ["page=1"]
+
+
+async def test_a_late_refusal_does_not_throw_away_the_successor() -> None:
+    values = iter(["old", "new", "newest"])
+
+    async def fetch() -> ConnectionToken:
+        return ConnectionToken(token=next(values), expires_at=datetime.fromtimestamp(9000, UTC))
+
+    admin = AdminToken(fetch=fetch, clock=lambda: 0.0)
+    assert await admin.get() == "old"
+    admin.forget("old")
+    assert await admin.get() == "new"
+    admin.forget("old")
+    assert await admin.get() == "new"
+
+
+async def test_a_pause_is_told_even_when_all_places_are_taken() -> None:
+    time = FakeTime()
+    budget = RateBudget(concurrent=1, monotonic=time, sleep=time.sleep)
+    async with budget.slot(patience=0):
+        budget.pause(30.0)
+        with pytest.raises(RateLimited) as caught:
+            async with budget.slot(patience=0):
+                pass
+    assert caught.value.retry_after == 30.0
