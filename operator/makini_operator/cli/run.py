@@ -1,0 +1,62 @@
+"""`makini-operator run`: the operator itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from datetime import timedelta
+
+import click
+
+from makini_operator.controllers.handlers import quieten
+from makini_operator.controllers.installation import InstallationError
+from makini_operator.controllers.operator import Operator, Settings, StartError
+from makini_operator.controllers.world import LeadershipLost
+from makini_operator.kube.errors import KubeError
+from makini_operator.kube.session import ConfigurationError, load_configuration
+
+_LEVELS = ["debug", "info", "warning", "error"]
+
+
+@click.command()
+@click.option("--namespace", required=True, help="Where pools' credentials Secrets live: the operator's own namespace.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics for Prometheus.")
+@click.option("--health", metavar="HOST:PORT", help="Serve /healthz for probes.")
+@click.option("--workers", default=8, show_default=True, type=click.IntRange(1, 64), help="Connections at a time.")
+@click.option(
+    "--account-relist",
+    default=600.0,
+    show_default=True,
+    type=click.FloatRange(1, 86400),
+    help="Seconds between complete listings of a Makini account: how soon a disconnect in the dashboard is noticed.",
+)
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(_LEVELS), help="How much to say.")
+def run(  # noqa: PLR0917 - click passes by name
+    namespace: str, metrics: str | None, health: str | None, workers: int, account_relist: float, log_level: str
+) -> None:
+    """Run the operator against the cluster of KUBECONFIG, or the one that this pod runs in."""
+    _configure_logging(log_level)
+    settings = Settings(
+        namespace=namespace,
+        metrics=metrics,
+        health=health,
+        workers=workers,
+        relist_every=timedelta(seconds=account_relist),
+    )
+    try:
+        asyncio.run(_run(settings))
+    except (ConfigurationError, StartError, InstallationError, LeadershipLost, KubeError, OSError) as error:
+        click.echo(f"makini-operator: {error}", err=True)
+        sys.exit(1)
+
+
+async def _run(settings: Settings) -> None:
+    await Operator(settings, await load_configuration()).run()
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    quieten()

@@ -1,0 +1,147 @@
+"""What one Makini account has: the newest complete listing, and our own calls since.
+
+Makini lists without filters and in small pages, so the account is listed rarely: once after
+a take-over, after a call of unknown outcome, after disconnects (one listing confirms many),
+and now and then. Listings are numbered; what must be confirmed names the first number that
+can confirm it, so a listing that was already under way never counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from makini_operator.lifecycle.marker import Marker
+from makini_operator.lifecycle.observation import RemoteView
+
+DISCONNECTED = "disconnected"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A connection at Makini; `since` is the listing that was newest when we opened it ourselves, else 0."""
+
+    marker: Marker | None
+    since: int = 0
+
+
+class AccountIndex:
+    """Connections of one account by id. `wake` is called when somebody wants a listing."""
+
+    def __init__(self, *, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._entries: dict[str, Entry] = {}
+        self._by_tag: dict[str, set[str]] = {}
+        self._closed: dict[str, int] = {}
+        self._needed: dict[str, int] = {}
+        self._missed: dict[str, tuple[int, str]] = {}
+        self._begun = 0
+        self._wanted = 0
+        self.completed = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a listing that has not begun."""
+        return self._wanted > self._begun
+
+    @property
+    def owned(self) -> int:
+        """Connections alive with a marker of this installation."""
+        return sum(1 for entry in self._entries.values() if entry.marker)
+
+    @property
+    def unowned(self) -> int:
+        """Connections alive that this installation did not open."""
+        return sum(1 for entry in self._entries.values() if not entry.marker)
+
+    def request(self) -> int:
+        """Ask for a listing that begins from now on; returns its number."""
+        self._wanted = self._begun + 1
+        self._wake()
+        return self._wanted
+
+    def begin(self) -> int:
+        """A listing begins now."""
+        self._begun += 1
+        return self._begun
+
+    def complete(self, number: int, listed: Iterable[tuple[str, Marker | None]]) -> set[str]:
+        """Take in a complete listing; returns the tags for which something may have changed."""
+        before = {i: entry.marker for i, entry in self._entries.items()}
+        entries = {i: Entry(marker) for i, marker in listed if self._closed.get(i, -1) < number}
+        for connection_id, entry in self._entries.items():
+            if entry.since >= number:
+                entries.setdefault(connection_id, entry)
+        self._entries = entries
+        self._by_tag = {}
+        for connection_id, entry in entries.items():
+            if entry.marker:
+                self._by_tag.setdefault(entry.marker.tag, set()).add(connection_id)
+        self._closed = {i: at for i, at in self._closed.items() if at >= number}
+        self.completed = number
+        missed = {tag for first, tag in self._missed.values() if first < number}
+        return self._changed_tags(before) | self._settled_tags(number) | missed
+
+    def opened(self, connection_id: str, marker: Marker) -> None:
+        """We opened this connection ourselves."""
+        self._entries[connection_id] = Entry(marker, since=max(self._begun, 1))
+        self._by_tag.setdefault(marker.tag, set()).add(connection_id)
+
+    def closed(self, connection_id: str) -> None:
+        """Makini confirmed this disconnect; only a listing from now on tells whether anything else is left."""
+        entry = self._entries.pop(connection_id, None)
+        self._closed[connection_id] = self._begun
+        if entry and entry.marker:
+            self._by_tag.get(entry.marker.tag, set()).discard(connection_id)
+            self.doubt(entry.marker.tag)
+
+    def doubt(self, tag: str) -> None:
+        """A call for this tag may have had an effect: only a listing that begins from now on tells."""
+        self._needed[tag] = self._begun + 1
+
+    def settle(self, tag: str) -> None:
+        """The doubt is resolved: the outcome of the call is known after all."""
+        self._needed.pop(tag, None)
+
+    def view(self, tag: str, *, recorded_id: str | None, after: int = 1) -> RemoteView:
+        """What is known of this tag; `after` is the first listing that its pool trusts."""
+        ids = tuple(sorted(self._by_tag.get(tag, ())))
+        is_complete = self.completed >= max(after, self._needed.get(tag, 1))
+        is_absent = is_complete and recorded_id is not None and self._is_absent(recorded_id, ids, tag)
+        return RemoteView(is_complete=is_complete, ids=ids, is_recorded_absent=is_absent)
+
+    def alive(self) -> dict[str, int]:
+        """Credits by tag of connections that are alive with our marker."""
+        amounts: dict[str, int] = {}
+        for entry in self._entries.values():
+            if entry.marker:
+                amounts[entry.marker.tag] = max(entry.marker.amount, amounts.get(entry.marker.tag, 0))
+        return amounts
+
+    def with_tag(self, tag: str) -> tuple[str, ...]:
+        """Ids alive with this tag."""
+        return tuple(sorted(self._by_tag.get(tag, ())))
+
+    def _is_absent(self, recorded_id: str, ids: tuple[str, ...], tag: str) -> bool:
+        """Missing in two complete listings in a row: paging can lose a row once."""
+        if recorded_id in ids:
+            self._missed.pop(recorded_id, None)
+            return False
+        first, _ = self._missed.setdefault(recorded_id, (self.completed, tag))
+        if self.completed > first:
+            return True
+        if max(self._begun, self._wanted) <= first:
+            self.request()
+        return False
+
+    def _changed_tags(self, before: dict[str, Marker | None]) -> set[str]:
+        after = {i: entry.marker for i, entry in self._entries.items()}
+        differing = {i for i in before.keys() | after.keys() if before.get(i) != after.get(i)}
+        markers = [m for i in differing for m in (before.get(i), after.get(i)) if m]
+        return {marker.tag for marker in markers}
+
+    def _settled_tags(self, number: int) -> set[str]:
+        settled = {tag for tag, needed in self._needed.items() if needed <= number}
+        for tag in settled:
+            del self._needed[tag]
+        return settled

@@ -1,0 +1,303 @@
+"""Does what `plan` asks for: one method for each action, every effect on the version that was decided on.
+
+Each returns whether the situation has changed, so that it is worth looking again at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from makini_operator.controllers.accounts import Account, CredentialsMissing
+from makini_operator.controllers.allocator import Allocator
+from makini_operator.controllers.notes import HeldToken, Note
+from makini_operator.controllers.observer import wanted_metadata
+from makini_operator.controllers.world import World
+from makini_operator.credits.ledger import Request
+from makini_operator.kube.api import CONNECTIONS, SECRETS, Object
+from makini_operator.kube.diff import status_changes
+from makini_operator.kube.errors import AlreadyExists, Conflict, NotFound
+from makini_operator.lifecycle import actions, marker
+from makini_operator.lifecycle.happenings import happenings
+from makini_operator.lifecycle.marker import Marker
+from makini_operator.lifecycle.observation import Observation, Trouble
+from makini_operator.makini import MakiniError, NewConnection, Rejected
+from makini_operator.manifests import secret
+from makini_operator.manifests.secret import PublishedToken
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.pool import CreditPool
+from makini_operator.resources.reasons import Reason
+
+_logger = logging.getLogger(__name__)
+_BAD_CREDENTIALS = ("CREDENTIALS_REJECTED", "AUTHENTICATION_FAILED", "INVALID_CREDENTIALS")
+
+
+class Executor:
+    """Performs actions for one connection at a time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._perform: Mapping[type, Callable[[Any, Observation, Note], Awaitable[bool]]] = {
+            actions.AddFinalizer: self._add_finalizer,
+            actions.RemoveFinalizer: self._remove_finalizer,
+            actions.RequestCredits: self._request_credits,
+            actions.Open: self._open,
+            actions.ListAccount: self._list_account,
+            actions.Close: self._close,
+            actions.SendMetadata: self._send_metadata,
+            actions.PublishToken: self._publish_token,
+            actions.RepairSecret: self._repair_secret,
+            actions.DeleteSecret: self._delete_secret,
+        }
+
+    async def perform(self, action: actions.Action, o: Observation, note: Note) -> bool:
+        """Do it. Raises `KubeError`, `MakiniError` or `CredentialsMissing`; what was done before stays done."""
+        return await self._perform[type(action)](action, o, note)
+
+    async def write_status(self, connection: MakiniConnection, status: MakiniConnectionStatus, note: Note) -> bool:
+        """Write what has changed in `status` onto exactly this version; raises `Conflict` if it is not the newest."""
+        changes = status_changes(connection.status, status)
+        if not changes:
+            return False
+        await self._patch(connection, {"status": changes}, subresource="status")
+        intent = status.intent
+        if intent and intent != connection.status.intent and intent.incarnation == self._world.incarnation:
+            note.fresh_attempt = intent.attempt
+        for happening in happenings(connection.status, status):
+            await self._world.events.record("MakiniConnection", connection.metadata, happening)
+        return True
+
+    # --- the resource itself ---------------------------------------------------------------------------------------
+
+    async def _add_finalizer(self, _: actions.AddFinalizer, o: Observation, __: Note) -> bool:
+        finalizers = [*o.connection.metadata.finalizers, CONNECTION_FINALIZER]
+        await self._patch(o.connection, {"metadata": {"finalizers": finalizers}})
+        return True
+
+    async def _remove_finalizer(self, _: actions.RemoveFinalizer, o: Observation, __: Note) -> bool:
+        finalizers = [f for f in o.connection.metadata.finalizers if f != CONNECTION_FINALIZER]
+        await self._patch(o.connection, {"metadata": {"finalizers": finalizers}})
+        return False
+
+    async def _patch(self, connection: MakiniConnection, changes: Object, *, subresource: str | None = None) -> None:
+        meta = connection.metadata
+        written = await self._world.api.patch(
+            CONNECTIONS,
+            meta.namespace,
+            meta.name,
+            changes,
+            uid=meta.uid,
+            version=meta.resource_version,
+            subresource=subresource,
+        )
+        self._world.take_connection(written)
+
+    async def _request_credits(self, action: actions.RequestCredits, o: Observation, _: Note) -> bool:
+        allocator, _pool = self._led_pool(o)
+        meta = o.connection.metadata
+        request = Request(
+            uid=meta.uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            resource_version=meta.resource_version,
+            created_at=meta.creation_timestamp,
+            amount=action.amount,
+            tier=action.tier,
+        )
+        allocator.request(request)
+        return False
+
+    # --- Makini ----------------------------------------------------------------------------------------------------
+
+    async def _open(self, action: actions.Open, o: Observation, note: Note) -> bool:
+        """Exactly one POST for one recorded intent; from before it until its outcome is known, the tag is in doubt."""
+        account = self._account(o)
+        login_version, login = await self._login(o.connection)
+        tag = self._world.tag_of(o.connection)
+        mark = Marker(tag, action.amount)
+        attempt, note.fresh_attempt = note.fresh_attempt, None
+        account.index.doubt(tag)
+        try:
+            token = await account.client.create_connection(
+                NewConnection(
+                    name=marker.remote_name(self._world.installation.key, mark, o.connection.spec.customer.name),
+                    email=o.connection.spec.customer.email or "",
+                    provider=o.connection.spec.system.name,
+                    credentials=login,
+                ),
+                idempotency_key=f"{o.connection.metadata.uid}-{attempt}",
+            )
+        except (MakiniError, CredentialsMissing) as error:
+            if isinstance(error, CredentialsMissing) or error.certainly_no_effect:
+                account.index.settle(tag)
+            if isinstance(error, Rejected):
+                note.refused(o.connection, _refusal(error, o.connection), login_version=login_version)
+                return True
+            raise
+        issued_at = datetime.now(UTC)
+        opened = await account.client.current(token.token)
+        note.held = HeldToken(opened.id, token, issued_at)
+        account.index.opened(opened.id, mark)
+        account.index.settle(tag)
+        note.succeeded()
+        return True
+
+    async def _login(self, connection: MakiniConnection) -> tuple[str, dict[str, str]]:
+        name = connection.spec.authorization.credentials.secret_ref.name
+        where = f"Secret {name} in namespace {connection.metadata.namespace}, which must hold the customer's login,"
+        try:
+            found = await self._world.api.get(SECRETS, connection.metadata.namespace, name)
+            values = {k: base64.b64decode(v).decode() for k, v in (found.get("data") or {}).items()}
+        except NotFound:
+            message = f"{where} does not exist: create it"
+            raise CredentialsMissing(message, reason=Reason.LOGIN_SECRET_NOT_FOUND) from None
+        except ValueError:
+            message = f"{where} has a value that is not text: mend it"
+            raise CredentialsMissing(message, reason=Reason.LOGIN_SECRET_NOT_FOUND) from None
+        return found["metadata"]["resourceVersion"], values
+
+    async def _list_account(self, _: actions.ListAccount, o: Observation, __: Note) -> bool:
+        account = self._account(o)
+        if not account.index.is_wanted:
+            account.index.request()
+        return False
+
+    async def _close(self, action: actions.Close, o: Observation, note: Note) -> bool:
+        account = self._account(o)
+        for connection_id in action.ids:
+            await account.client.disconnect(connection_id)
+            account.index.closed(connection_id)
+        note.held = None
+        note.succeeded()
+        return True
+
+    async def _send_metadata(self, action: actions.SendMetadata, o: Observation, note: Note) -> bool:
+        await self._account(o).client.set_metadata(action.connection_id, wanted_metadata(o.connection))
+        note.metadata_sent = (action.connection_id, o.metadata_digest)
+        note.succeeded()
+        return True
+
+    # --- the Secret ------------------------------------------------------------------------------------------------
+
+    async def _publish_token(self, action: actions.PublishToken, o: Observation, note: Note) -> bool:
+        """At most one mint for one Secret: a token in hand, or in a Secret that is being renamed, is used first."""
+        account = self._account(o)
+        held = note.held if note.held and note.held.connection_id == action.connection_id else None
+        published = _published(held, account.key.url) if held else await self._moved_token(o, action.connection_id)
+        if published is None:
+            issued_at = datetime.now(UTC)
+            key = f"{o.connection.metadata.uid}-{issued_at.timestamp():.0f}"
+            token = await account.client.mint_token(action.connection_id, idempotency_key=key)
+            note.held = HeldToken(action.connection_id, token, issued_at)
+            published = _published(note.held, account.key.url)
+        await self._write_secret(o.connection, published)
+        note.held = None
+        note.succeeded()
+        return True
+
+    async def _moved_token(self, o: Observation, connection_id: str) -> PublishedToken | None:
+        """The token of a Secret of ours under a former name, when the Secret of the new name does not exist yet."""
+        if o.secret.issued_at is not None:
+            return None
+        for name in o.superseded_secrets:
+            try:
+                found = await self._world.api.get(SECRETS, o.connection.metadata.namespace, name)
+            except NotFound:
+                continue
+            token = secret.intact_token(found, o.connection.metadata.uid, self._world.installation.key)
+            if token and token.connection_id == connection_id:
+                return replace(token, url=o.endpoint)
+        return None
+
+    async def _write_secret(self, connection: MakiniConnection, published: PublishedToken) -> None:
+        """Create it, or replace exactly the version that was seen to be ours. Raises `Conflict` if it is foreign."""
+        meta, key = connection.metadata, self._world.installation.key
+        wanted = secret.secret(connection, published, key)
+        try:
+            actual = await self._world.api.get(SECRETS, meta.namespace, connection.secret_name)
+        except NotFound:
+            written = await self._create_secret(meta.namespace, wanted)
+        else:
+            if not secret.is_ours(secret.record(actual, key), connection):
+                raise Conflict(f"Secret {connection.secret_name} is not ours")
+            written = await self._world.api.replace(SECRETS, meta.namespace, secret.repaired(actual, wanted))
+        self._world.take_secret(written)
+
+    async def _create_secret(self, namespace: str, wanted: Object) -> Object:
+        try:
+            return await self._world.api.create(SECRETS, namespace, wanted)
+        except AlreadyExists as error:
+            raise Conflict(str(error), status=409) from None
+
+    async def _repair_secret(self, _: actions.RepairSecret, o: Observation, __: Note) -> bool:
+        meta = o.connection.metadata
+        try:
+            actual = await self._world.api.get(SECRETS, meta.namespace, o.connection.secret_name)
+        except NotFound:
+            return await self._forget_secret(o, o.connection.secret_name)
+        published = secret.intact_token(actual, meta.uid, self._world.installation.key)
+        if published is None:
+            self._world.take_secret(actual)
+            return True
+        await self._write_secret(o.connection, replace(published, url=o.endpoint))
+        return True
+
+    async def _delete_secret(self, action: actions.DeleteSecret, o: Observation, _: Note) -> bool:
+        namespace = o.connection.metadata.namespace
+        try:
+            found = await self._world.api.get(SECRETS, namespace, action.name)
+        except NotFound:
+            return await self._forget_secret(o, action.name)
+        read = secret.record(found, self._world.installation.key)
+        if secret.is_ours(read, o.connection):
+            await self._world.api.delete(SECRETS, namespace, action.name, uid=read.metadata.uid)
+        return await self._forget_secret(o, action.name)
+
+    async def _forget_secret(self, o: Observation, name: str) -> bool:
+        known = self._world.secrets.named(o.connection.metadata.namespace, name)
+        if known:
+            self._world.secrets.remove(known.metadata.uid)
+        return True
+
+    # --- who acts for whom -----------------------------------------------------------------------------------------
+
+    def _led_pool(self, o: Observation) -> tuple[Allocator, CreditPool]:
+        pool = self._world.pool_of(o.connection)
+        allocator = self._world.allocators.get(pool.metadata.uid) if pool else None
+        if pool is None or allocator is None or not allocator.is_leading:
+            raise Conflict("the pool is not led by this process any more")
+        return allocator, pool
+
+    def _account(self, o: Observation) -> Account:
+        """The account to act on: its pool must be led by this process, and its identity known to be the pool's."""
+        _, pool = self._led_pool(o)
+        account = self._world.account_for(pool, o.connection.spec.environment)
+        if account is None or account.identity is None or account.trouble:
+            raise Conflict("the account is not ready to be used")
+        return account
+
+
+def _published(held: HeldToken, url: str) -> PublishedToken:
+    return PublishedToken(
+        token=held.token.token,
+        connection_id=held.connection_id,
+        url=url,
+        issued_at=held.issued_at.replace(microsecond=0),
+        expires_at=held.token.expires_at.replace(microsecond=0),
+    )
+
+
+def _refusal(error: Rejected, connection: MakiniConnection) -> Trouble:
+    if error.code.upper() in _BAD_CREDENTIALS:
+        name = connection.spec.authorization.credentials.secret_ref.name
+        message = (
+            f"Makini could not log in to {connection.spec.system.name} with Secret {name} ({error}): "
+            f"mend that Secret and it is tried again; the credits stay reserved meanwhile"
+        )
+        return Trouble(Reason.CREDENTIALS_REJECTED, message)
+    message = f"Makini refuses to open this connection ({error}): mend the spec or the login Secret"
+    return Trouble(Reason.REQUEST_REJECTED, message)

@@ -1,0 +1,78 @@
+"""Kopf's part, and the only module that knows kopf: watching, re-authentication, shutdown.
+
+Low-level `on.event` handlers only: they cost no writes and are level-triggered, which is
+what kopf's documentation advises for an operator of this kind. A handler puts what it hears
+into a store; the stores' listeners decide who has to look again (`wiring.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import kopf
+from kubernetes.aio.client.configuration import Configuration
+
+from makini_operator.controllers.world import World
+from makini_operator.kube.session import open_session
+from makini_operator.manifests.secret import MANAGED_SELECTOR
+from makini_operator.resources.base import GROUP, VERSION
+
+EXIT_TIMEOUT = 15.0
+"""Seconds that kopf gives running handlers at shutdown."""
+_DELETED = "DELETED"
+
+
+async def watch(world: World, configuration: Configuration, stop: asyncio.Event) -> None:
+    """Watch the two resources and our Secrets until `stop` is set."""
+    registry = kopf.OperatorRegistry()
+    _configure(registry, configuration)
+    _listen(registry, world)
+    await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)
+
+
+def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) -> None:
+    @kopf.on.startup(registry=registry)
+    async def settle(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.peering.standalone = True
+        settings.persistence.finalizer = f"{GROUP}/kopf"
+        settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+        settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+        settings.queueing.exit_timeout = EXIT_TIMEOUT
+        settings.networking.request_timeout = 20
+        settings.watching.label_selectors["v1", "secrets"] = MANAGED_SELECTOR
+
+    @kopf.on.login(registry=registry)
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        session = open_session(configuration)
+        return kopf.AiohttpSession(aiohttp_session=session, server=configuration.host, default_namespace="default")
+
+
+def _listen(registry: kopf.OperatorRegistry, world: World) -> None:
+    def heard(
+        take: Callable[[dict[str, Any]], object], forget: Callable[[str, str], None]
+    ) -> Callable[..., Awaitable[None]]:
+        async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+            raw = dict(body)
+            if type == _DELETED:
+                forget(raw["metadata"]["uid"], raw["metadata"]["resourceVersion"])
+            else:
+                take(raw)
+
+        return handle
+
+    connections = heard(world.take_connection, lambda uid, version: world.connections.remove(uid, version=version))
+    pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
+    secrets = heard(world.take_secret, lambda uid, version: world.secrets.remove(uid, version=version))
+    kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
+    kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
+    kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)
+
+
+def quieten() -> None:
+    """Kopf logs each event that it handles; ours says the same better."""
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)

@@ -1,0 +1,104 @@
+"""`/healthz` and `/metrics`: whether the process does its work, and what it has seen.
+
+Healthy means that the work queue is served and that the cluster was read completely within
+the last few resyncs; a process whose watches are dead says 503 and is restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from makini_operator.controllers.world import World
+
+STALE_AFTER = 3
+"""Resync intervals without a complete read, after which the process is not healthy."""
+
+
+class Health:
+    """When the cluster was last read completely, in the loop's seconds."""
+
+    def __init__(self, *, resync_every: float) -> None:
+        self._limit = resync_every * STALE_AFTER
+        self._read_at: float | None = None
+
+    def cluster_was_read(self) -> None:
+        """Everything was listed just now."""
+        self._read_at = asyncio.get_running_loop().time()
+
+    def trouble(self) -> str | None:
+        """Why this process should be restarted, or None."""
+        if self._read_at is None:
+            return "the cluster has not been read yet"
+        age = asyncio.get_running_loop().time() - self._read_at
+        return f"the cluster was last read {age:.0f} s ago" if age > self._limit else None
+
+
+class Metrics(Collector):
+    """What Prometheus scrapes; gauges are read from the stores at each scrape."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.registry = CollectorRegistry()
+        self.failures = Counter(
+            "makini_reconcile_failures", "Reconciles that ended in an unexpected error.", registry=self.registry
+        )
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Pools' books, connections by phase, the length of the queue."""
+        credits_ = GaugeMetricFamily("makini_pool_credits", "Credits of a pool.", labels=["pool", "state"])
+        for pool in self._world.pools:
+            books = pool.status.credits
+            if books:
+                for state, amount in (("total", books.total), ("held", books.held), ("waiting", books.waiting)):
+                    credits_.add_metric([pool.metadata.name, state], amount)
+        phases: dict[str, int] = {}
+        for connection in self._world.connections:
+            phase = connection.status.phase or "New"
+            phases[phase] = phases.get(phase, 0) + 1
+        connections = GaugeMetricFamily("makini_connections", "Connections by phase.", labels=["phase"])
+        for phase, count in sorted(phases.items()):
+            connections.add_metric([phase], count)
+        queue = GaugeMetricFamily("makini_queue_length", "Connections that wait for a worker.", len(self._world.queue))
+        return [credits_, connections, queue]
+
+
+async def serve(address: str, routes: dict[str, Callable[[], tuple[int, str]]]) -> web.AppRunner:
+    """Serve plain-text pages at HOST:PORT; the caller cleans the runner up."""
+    host, _, port = address.rpartition(":")
+    app = web.Application()
+    for path, page in routes.items():
+        app.router.add_get(path, _handler(page))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    return runner
+
+
+def health_page(health: Health) -> Callable[[], tuple[int, str]]:
+    """`ok`, or 503 and why."""
+
+    def page() -> tuple[int, str]:
+        trouble = health.trouble()
+        return (200, "ok\n") if trouble is None else (503, trouble + "\n")
+
+    return page
+
+
+def metrics_page(metrics: Metrics) -> Callable[[], tuple[int, str]]:
+    """The metrics in Prometheus' text format."""
+    return lambda: (200, generate_latest(metrics.registry).decode())
+
+
+def _handler(page: Callable[[], tuple[int, str]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        status, text = page()
+        return web.Response(status=status, text=text)
+
+    return handle

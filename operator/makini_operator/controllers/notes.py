@@ -1,0 +1,72 @@
+"""What this process remembers of each connection between two steps; all of it may be lost at any moment.
+
+Three things: an intent that it has just recorded and may act on once, a token that came with
+an opening and is not published yet, and how the last attempt at Makini failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from makini_operator.controllers.accounts import CredentialsMissing, trouble_of
+from makini_operator.controllers.workqueue import backoff
+from makini_operator.lifecycle.observation import Trouble
+from makini_operator.makini import ConnectionToken, MakiniError, OutcomeUnknown
+from makini_operator.resources.connection import MakiniConnection
+
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class HeldToken:
+    """A minted token that is not in its Secret yet."""
+
+    connection_id: str
+    token: ConnectionToken = field(repr=False)
+    issued_at: datetime
+
+
+@dataclass
+class Note:
+    """What is remembered of one connection."""
+
+    fresh_attempt: int | None = None
+    held: HeldToken | None = None
+    trouble: Trouble | None = None
+    failures: int = 0
+    concerns: tuple[int, bool] = (0, False)
+    login_version: str = ""
+    metadata_sent: tuple[str, str] | None = None
+    """Connection id, and digest of the metadata that was sent for it."""
+
+    def trouble_for(self, connection: MakiniConnection) -> Trouble | None:
+        """How the last attempt failed; a changed spec or a deletion is a new beginning."""
+        return self.trouble if self.concerns == _situation(connection) else None
+
+    def succeeded(self) -> None:
+        """An effect at Makini worked: start again with short pauses."""
+        self.trouble, self.failures = None, 0
+
+    def failed(self, connection: MakiniConnection, error: MakiniError | CredentialsMissing) -> None:
+        """An attempt at Makini failed; the next one waits longer, or as long as Makini asks."""
+        if self.concerns != _situation(connection):
+            self.failures = 0
+        self.concerns = _situation(connection)
+        self.failures += 1
+        first = timedelta(milliseconds=200) if isinstance(error, OutcomeUnknown) else FIRST_RETRY
+        pause = backoff(self.failures, first=first, longest=LONGEST_RETRY)
+        self.trouble = trouble_of(error, now=datetime.now(UTC), pause=pause)
+
+    def refused(self, connection: MakiniConnection, trouble: Trouble, *, login_version: str) -> None:
+        """Makini refused what the user asked for: only a change helps."""
+        self.concerns, self.trouble, self.login_version = _situation(connection), trouble, login_version
+
+    def login_seen(self, version: str) -> None:
+        """The login Secret was looked at; a new version of it is worth a new attempt."""
+        if self.login_version and version != self.login_version:
+            self.trouble, self.login_version = None, ""
+
+
+def _situation(connection: MakiniConnection) -> tuple[int, bool]:
+    return connection.metadata.generation, connection.metadata.is_deleting

@@ -1,0 +1,126 @@
+"""Who has to look again when something changes: the listeners of the stores, in one place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from makini_operator.controllers.accounts import Account
+from makini_operator.controllers.allocator import Allocator
+from makini_operator.controllers.world import World
+from makini_operator.makini import MakiniError
+from makini_operator.manifests.secret import SecretRecord
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.pool import CreditPool
+
+_logger = logging.getLogger(__name__)
+
+
+class Wiring:
+    """Connects the stores of one world. `lead(allocator)` starts an allocator's loop; `stop(uid)` ends it."""
+
+    def __init__(self, world: World, *, lead: Callable[[Allocator], None], stop: Callable[[str], None]) -> None:
+        self._world = world
+        self._lead, self._stop = lead, stop
+        world.connections.listen(self._connection_changed)
+        world.pools.listen(self._pool_changed)
+        world.secrets.listen(self._secret_changed)
+
+    def _connection_changed(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
+        for connection in (before, after):
+            if connection is not None:
+                self._wake_pools(connection)
+        changed = after or before
+        if changed is not None:
+            self._world.queue.add(changed.metadata.uid)
+
+    def _wake_pools(self, connection: MakiniConnection) -> None:
+        claim = connection.status.credits
+        for name in {connection.spec.pool_ref.name, *([claim.pool] if claim else [])}:
+            pool = self._world.pools.named("", name)
+            allocator = self._world.allocators.get(pool.metadata.uid) if pool else None
+            if allocator:
+                allocator.wake()
+
+    def _pool_changed(self, before: CreditPool | None, after: CreditPool | None) -> None:
+        if after is None:
+            if before is not None:
+                self._world.allocators.pop(before.metadata.uid, None)
+                self._stop(before.metadata.uid)
+                self._world.enqueue_pool(before.metadata.name)
+            return
+        allocator = self._world.allocators.get(after.metadata.uid)
+        if allocator is None:
+            allocator = self._world.allocators[after.metadata.uid] = Allocator(self._world, after)
+            self._lead(allocator)
+        allocator.wake()
+        if before is None or _matters(before) != _matters(after):
+            self._world.enqueue_pool(after.metadata.name)
+
+    def _secret_changed(self, before: SecretRecord | None, after: SecretRecord | None) -> None:
+        for found in (before, after):
+            if found is not None and self._world.connections.get(found.owner_uid):
+                self._world.queue.add(found.owner_uid)
+
+    # --- accounts --------------------------------------------------------------------------------------------------
+
+    async def account_listed(self, account: Account, tags: set[str]) -> None:
+        """A complete listing: wake those whom it concerns, and disconnect what has lost its owner (rule 11)."""
+        pools = self._world.pools_of(account)
+        for pool in pools:
+            allocator = self._world.allocators.get(pool.metadata.uid)
+            if allocator:
+                allocator.wake()
+        if account.index.completed == 1:
+            for pool in pools:
+                self._world.enqueue_pool(pool.metadata.name)
+        self._world.enqueue(uid for tag in tags if (uid := self._world.uid_of(tag)))
+        await self._sweep(account)
+        self._wake_those_without_end(account)
+
+    def account_troubled(self, account: Account) -> None:
+        """The account's trouble has begun, changed or ended: pools say so, connections under way go on or wait."""
+        for pool in self._world.pools_of(account):
+            allocator = self._world.allocators.get(pool.metadata.uid)
+            if allocator:
+                allocator.wake()
+            self._world.enqueue_pool(pool.metadata.name)
+
+    def _wake_those_without_end(self, account: Account) -> None:
+        """Connections that wait for a listing have no tag in it when nothing of theirs is left."""
+        for pool in self._world.pools_of(account):
+            for connection in self._world.connections:
+                if connection.spec.pool_ref.name == pool.metadata.name and _is_under_way(connection):
+                    self._world.queue.add(connection.metadata.uid)
+
+    async def _sweep(self, account: Account) -> None:
+        """Disconnect what carries our marker and belongs to no resource, by a read made after the listing."""
+        if self._world.installation.trouble or not self._lost(account):
+            return
+        await self._world.relist_connections()
+        for tag in self._lost(account):
+            for connection_id in account.index.with_tag(tag):
+                await self._disconnect_lost(account, connection_id)
+
+    async def _disconnect_lost(self, account: Account, connection_id: str) -> None:
+        try:
+            await account.client.disconnect(connection_id)
+        except MakiniError as error:
+            _logger.warning("connection %s has no owner and could not be disconnected yet: %s", connection_id, error)
+            account.index.request()
+            return
+        account.index.closed(connection_id)
+        _logger.warning("connection %s had no owner and was disconnected", connection_id)
+
+    def _lost(self, account: Account) -> list[str]:
+        return [tag for tag in account.index.alive() if self._world.uid_of(tag) is None]
+
+
+def _matters(pool: CreditPool) -> tuple[int, bool]:
+    return pool.metadata.generation, pool.metadata.is_deleting
+
+
+def _is_under_way(connection: MakiniConnection) -> bool:
+    is_going_down = connection.metadata.is_deleting or not connection.spec.connected
+    has_something = bool(connection.status.credits or connection.status.connection_id or connection.status.intent)
+    return has_something and (is_going_down or connection.status.token is None)

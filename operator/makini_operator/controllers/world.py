@@ -1,0 +1,194 @@
+"""What the parts of one operator process share: stores, accounts, allocators, the queue.
+
+Nothing here survives the process, and nothing needs to: everything can be found again by
+listing Kubernetes and Makini.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from makini_operator.controllers.accounts import Account, AccountKey
+from makini_operator.controllers.installation import Installation
+from makini_operator.kube.api import CONNECTIONS, POOLS, SECRETS, KubeApi, Object
+from makini_operator.kube.events import EventRecorder
+from makini_operator.kube.store import ObjectStore
+from makini_operator.lifecycle import marker
+from makini_operator.manifests.secret import MANAGED_SELECTOR, SecretRecord, record
+from makini_operator.resources.connection import Environment, MakiniConnection
+from makini_operator.resources.pool import CreditPool
+
+if TYPE_CHECKING:
+    from makini_operator.controllers.allocator import Allocator
+    from makini_operator.controllers.workqueue import WorkQueue
+
+_logger = logging.getLogger(__name__)
+
+
+class LeadershipLost(Exception):
+    """Another process leads one of the pools: this one must stop at once."""
+
+
+@dataclass
+class World:
+    """One operator process. `allocators` by pool uid; `queue` takes uids of connections."""
+
+    api: KubeApi
+    namespace: str
+    installation: Installation
+    events: EventRecorder
+    make_account: Callable[[AccountKey], Account]
+    queue: WorkQueue
+
+    def __post_init__(self) -> None:
+        self.incarnation = uuid.uuid4().hex[:16]
+        self.connections: ObjectStore[MakiniConnection] = ObjectStore()
+        self.pools: ObjectStore[CreditPool] = ObjectStore()
+        self.secrets: ObjectStore[SecretRecord] = ObjectStore()
+        self.accounts: dict[AccountKey, Account] = {}
+        self.allocators: dict[str, Allocator] = {}
+        self._uid_by_tag: dict[str, str] = {}
+        self._tag_by_uid: dict[str, str] = {}
+        self._secrets_by_owner: dict[str, dict[str, SecretRecord]] = {}
+        self.connections.listen(self._keep_tags)
+        self.secrets.listen(self._keep_owners)
+
+    # --- taking in what Kubernetes says ----------------------------------------------------------------------------
+
+    def take_connection(self, obj: Object) -> MakiniConnection | None:
+        """Put a connection into the store; None if it cannot be read, which is logged once for each version."""
+        try:
+            return self.connections.put(MakiniConnection.parse(obj))
+        except ValidationError as error:
+            _logger.warning("MakiniConnection %s is unreadable: %s", _name(obj), _in_short(error))
+            return None
+
+    def take_pool(self, obj: Object) -> CreditPool | None:
+        """Put a pool into the store; None if it cannot be read."""
+        try:
+            return self.pools.put(CreditPool.parse(obj))
+        except ValidationError as error:
+            _logger.warning("CreditPool %s is unreadable: %s", _name(obj), _in_short(error))
+            return None
+
+    def take_secret(self, obj: Object) -> SecretRecord:
+        """Put what may be remembered of a Secret into the store."""
+        return self.secrets.put(record(obj, self.installation.key))
+
+    async def relist_connections(self) -> None:
+        """Read all connections consistently; what is gone is forgotten."""
+        known = self.connections.uids()
+        listed = [self.take_connection(obj) for obj in await self.api.list_all(CONNECTIONS)]
+        self.connections.replace_all((c for c in listed if c), known_before=known)
+
+    async def relist_everything(self) -> None:
+        """Read pools, connections and our Secrets consistently: finds deletions that a broken watch has missed."""
+        known_pools = self.pools.uids()
+        pools = [self.take_pool(obj) for obj in await self.api.list_all(POOLS)]
+        self.pools.replace_all((p for p in pools if p), known_before=known_pools)
+        await self.relist_connections()
+        known_secrets = self.secrets.uids()
+        secrets = [self.take_secret(obj) for obj in await self.api.list_all(SECRETS, selector=MANAGED_SELECTOR)]
+        self.secrets.replace_all(secrets, known_before=known_secrets)
+
+    # --- who belongs to whom ---------------------------------------------------------------------------------------
+
+    def tag_of(self, connection: MakiniConnection) -> str:
+        """The tag in the marker of this connection."""
+        found = self._tag_by_uid.get(connection.metadata.uid)
+        if found is None:
+            meta = connection.metadata
+            found = marker.tag(self.installation.key, namespace=meta.namespace, name=meta.name, uid=meta.uid)
+        return found
+
+    def uid_of(self, tag: str) -> str | None:
+        """The connection that this tag belongs to, if it is known."""
+        return self._uid_by_tag.get(tag)
+
+    def pool_of(self, connection: MakiniConnection) -> CreditPool | None:
+        """The pool that a connection names."""
+        return self.pools.named("", connection.spec.pool_ref.name)
+
+    def account_for(self, pool: CreditPool, environment: Environment) -> Account | None:
+        """The account that connections of this environment use; None: the pool has none for it."""
+        key = account_key(pool, environment)
+        if key is None:
+            return None
+        if key not in self.accounts:
+            self.accounts[key] = self.make_account(key)
+        return self.accounts[key]
+
+    def accounts_of(self, pool: CreditPool) -> list[Account]:
+        """The one or two accounts of a pool."""
+        found = [self.account_for(pool, environment) for environment in (Environment.PRODUCTION, Environment.SANDBOX)]
+        return [account for account in found if account]
+
+    def pools_of(self, account: Account) -> list[CreditPool]:
+        """The pools that use an account."""
+        return [pool for pool in self.pools if account in self.accounts_of(pool)]
+
+    def enqueue_pool(self, name: str) -> None:
+        """Look at every connection that names this pool."""
+        self.enqueue(c.metadata.uid for c in self.connections if c.spec.pool_ref.name == name)
+
+    def enqueue(self, uids: Iterable[str]) -> None:
+        """Look at these connections."""
+        for uid in uids:
+            self.queue.add(uid)
+
+    def secrets_of(self, uid: str) -> list[SecretRecord]:
+        """Secrets known to be controlled by this connection."""
+        return list(self._secrets_by_owner.get(uid, {}).values())
+
+    def _keep_owners(self, before: SecretRecord | None, after: SecretRecord | None) -> None:
+        if before is not None:
+            owned = self._secrets_by_owner.get(before.owner_uid, {})
+            owned.pop(before.metadata.uid, None)
+            if not owned:
+                self._secrets_by_owner.pop(before.owner_uid, None)
+        if after is not None:
+            self._secrets_by_owner.setdefault(after.owner_uid, {})[after.metadata.uid] = after
+
+    def _keep_tags(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
+        if after is not None and before is None:
+            tag = self.tag_of(after)
+            self._tag_by_uid[after.metadata.uid] = tag
+            self._uid_by_tag[tag] = after.metadata.uid
+        elif after is None and before is not None:
+            tag = self._tag_by_uid.pop(before.metadata.uid, "")
+            self._uid_by_tag.pop(tag, None)
+
+
+def account_key(pool: CreditPool, environment: Environment) -> AccountKey | None:
+    """Where connections of this environment live."""
+    account = pool.spec.account
+    if environment is not Environment.SANDBOX:
+        return AccountKey(account.effective_url, account.credentials_secret_ref.name)
+    if account.sandbox is None:
+        return None
+    return AccountKey(account.sandbox.url, account.sandbox.credentials_secret_ref.name)
+
+
+async def cancel(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task and wait until it has ended."""
+    if task is None:
+        return
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _name(obj: Object) -> str:
+    meta = obj.get("metadata", {})
+    return f"{meta.get('namespace', '')}/{meta.get('name', '')}".lstrip("/")
+
+
+def _in_short(error: ValidationError) -> str:
+    """Where it is wrong and how, without the values: those may be secrets that somebody put in the wrong place."""
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:5])

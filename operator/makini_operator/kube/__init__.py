@@ -1,0 +1,1 @@
+"""The Kubernetes API: configuration, a small typed client, the object store, events."""

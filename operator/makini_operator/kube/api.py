@@ -1,0 +1,193 @@
+"""A small client of the Kubernetes API: plain JSON, typed errors, bounded retries.
+
+Guarantees: reads are retried with jitter within a deadline; a write is retried only when it
+certainly had no effect (429), and raises `ReplyLost` when its outcome is unknown. Error
+texts never carry the body of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from makini_operator.kube import errors
+from makini_operator.resources.base import GROUP, VERSION
+
+Object = dict[str, Any]
+
+PAGE = 500
+TRIES = 5
+FIELD_MANAGER = "makini-operator"
+_TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object, as a path of the API."""
+
+    group: str
+    version: str
+    plural: str
+    is_namespaced: bool = True
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path, relative to the server."""
+        base = f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.is_namespaced and namespace else ""
+        rest = "".join(f"/{part}" for part in (name, subresource) if part)
+        return f"{base}{scope}/{self.plural}{rest}"
+
+
+CONNECTIONS = Resource(GROUP, VERSION, "makiniconnections")
+POOLS = Resource(GROUP, VERSION, "creditpools", is_namespaced=False)
+SECRETS = Resource("", "v1", "secrets")
+NAMESPACES = Resource("", "v1", "namespaces", is_namespaced=False)
+EVENTS = Resource("events.k8s.io", "v1", "events")
+
+
+class KubeApi:
+    """Calls to one API server over one session, which the caller owns."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._session = session
+        self._pause = pause
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        """Read one object as it stands now. Raises `NotFound`, `Unavailable`, `Forbidden`."""
+        return await self._read(resource.path(namespace, name), {})
+
+    async def list_all(
+        self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
+    ) -> list[Object]:
+        """Read all objects consistently, page by page; a list that expires is begun again."""
+        for _ in range(TRIES):
+            try:
+                return await self._list_once(resource.path(namespace), selector)
+            except errors.Gone:
+                continue
+        raise errors.Unavailable(f"the list of {resource.plural} expired {TRIES} times while being read")
+
+    async def create(self, resource: Resource, namespace: str | None, manifest: Object) -> Object:
+        """Create an object. Raises `AlreadyExists`, `Invalid`, `Forbidden`, `ReplyLost`."""
+        try:
+            return await self._write("POST", resource.path(namespace), manifest)
+        except errors.Conflict as error:
+            raise errors.AlreadyExists(str(error), status=409) from None
+
+    async def replace(self, resource: Resource, namespace: str | None, manifest: Object) -> Object:
+        """Write a whole object; its metadata carry the version it was decided on. Raises `Conflict`, `NotFound`, …."""
+        return await self._write("PUT", resource.path(namespace, manifest["metadata"]["name"]), manifest)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        changes: Object,
+        *,
+        uid: str,
+        version: str,
+        subresource: str | None = None,
+    ) -> Object:
+        """Merge `changes` into exactly this version of exactly this object. Raises `Conflict`, `NotFound`, …."""
+        guard = {"uid": uid, "resourceVersion": version}
+        body = changes | {"metadata": {**changes.get("metadata", {}), **guard}}
+        return await self._write("PATCH", resource.path(namespace, name, subresource), body)
+
+    async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str) -> None:
+        """Delete exactly this object; that it is gone already is success."""
+        try:
+            await self._write("DELETE", resource.path(namespace, name), {"preconditions": {"uid": uid}})
+        except errors.NotFound:
+            return
+
+    async def _list_once(self, path: str, selector: str | None) -> list[Object]:
+        items: list[Object] = []
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._read(path, query)
+            items.extend(page.get("items") or [])
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    async def _read(self, path: str, query: Mapping[str, str]) -> Object:
+        for attempt in range(TRIES):
+            try:
+                return await self._call("GET", path, query=query)
+            except errors.Unavailable as error:
+                if attempt == TRIES - 1:
+                    raise
+                await self._pause(_delay(attempt, error.retry_after))
+        raise AssertionError("unreachable")
+
+    async def _write(self, method: str, path: str, body: Object) -> Object:
+        query = {} if method == "DELETE" else {"fieldManager": FIELD_MANAGER}
+        for attempt in range(TRIES):
+            try:
+                return await self._call(method, path, query=query, body=body)
+            except errors.Unavailable as error:
+                if error.status != _TOO_MANY or attempt == TRIES - 1:
+                    raise errors.ReplyLost(str(error), status=error.status) from None
+                await self._pause(_delay(attempt, error.retry_after))
+        raise AssertionError("unreachable")
+
+    async def _call(self, method: str, path: str, *, query: Mapping[str, str], body: Object | None = None) -> Object:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": kind}
+        try:
+            async with self._session.request(
+                method, path, params=query, data=data, headers=headers, timeout=_TIMEOUT
+            ) as response:
+                text = await response.text()
+                if response.ok:
+                    return json.loads(text)  # type: ignore[no-any-return]
+                raise _error(method, path, response.status, text, response.headers.get("Retry-After"))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.Unavailable(f"{method} {path}: no answer ({type(error).__name__})") from None
+        except ValueError:
+            raise errors.Unavailable(f"{method} {path}: the answer is not JSON") from None
+
+
+_TOO_MANY = 429
+_SERVER_FAULT = 500
+_BY_STATUS: dict[int, type[errors.KubeError]] = {
+    400: errors.Invalid,
+    401: errors.Forbidden,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    410: errors.Gone,
+    413: errors.Invalid,
+    422: errors.Invalid,
+}
+
+
+def _error(method: str, path: str, status: int, text: str, retry_after: str | None) -> errors.KubeError:
+    message = f"{method} {path}: HTTP {status}: {_reason(text)}"
+    if status == _TOO_MANY or status >= _SERVER_FAULT:
+        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+        return errors.Unavailable(message, status=status, retry_after=seconds)
+    return _BY_STATUS.get(status, errors.KubeError)(message, status=status)
+
+
+def _reason(text: str) -> str:
+    try:
+        status = json.loads(text)
+    except ValueError:
+        return "no reason given"
+    return str(status.get("message") or status.get("reason") or "no reason given")[:400]
+
+
+def _delay(attempt: int, retry_after: float | None) -> float:
+    return min(retry_after or 0.1 * 2**attempt, 5.0) * (0.5 + random.random())  # noqa: S311 - jitter, not a secret

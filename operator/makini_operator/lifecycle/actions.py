@@ -1,0 +1,97 @@
+"""What `plan` can ask for. The executor has one method for each; there is no other way to have an effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.pool import Tier
+
+
+@dataclass(frozen=True)
+class AddFinalizer:
+    """Keep Kubernetes from forgetting the resource before Makini has."""
+
+
+@dataclass(frozen=True)
+class RemoveFinalizer:
+    """Let go: nothing is left at Makini."""
+
+
+@dataclass(frozen=True)
+class RequestCredits:
+    """Stand in the pool's queue."""
+
+    amount: int
+    tier: Tier
+
+
+@dataclass(frozen=True)
+class Open:
+    """Send exactly one POST that opens the connection."""
+
+    amount: int
+
+
+@dataclass(frozen=True)
+class ListAccount:
+    """Ask for a complete listing of the account that begins from now on."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """Disconnect these ids at Makini."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SendMetadata:
+    """Store the connection's metadata at Makini."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True)
+class PublishToken:
+    """Write a token into the Secret: the one that came with the opening, else a new one."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True)
+class RepairSecret:
+    """Restore everything in the Secret but the token, which is intact."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True)
+class DeleteSecret:
+    """Remove the token's Secret, if it is ours."""
+
+    name: str
+
+
+Action = (
+    AddFinalizer
+    | RemoveFinalizer
+    | RequestCredits
+    | Open
+    | ListAccount
+    | Close
+    | SendMetadata
+    | PublishToken
+    | RepairSecret
+    | DeleteSecret
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The next steps. `status` None means: leave the status as it is."""
+
+    actions: tuple[Action, ...] = ()
+    status: MakiniConnectionStatus | None = None
+    requeue_after: timedelta | None = None

@@ -1,0 +1,110 @@
+"""The way down: deletion, or `connected: false`.
+
+The Secret goes at once, whether or not Makini answers. Then the connection is closed at
+Makini and the account listed until no connection with our marker is left; only then one
+status write gives up claim, id and intent together, and the finalizer follows in a write of
+its own. Nothing is needed from the namespace: its Secrets may have vanished first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from makini_operator.lifecycle.actions import Action, Close, DeleteSecret, ListAccount, Plan, RemoveFinalizer
+from makini_operator.lifecycle.observation import Observation, SecretState, Trouble
+from makini_operator.lifecycle.report import Progress, Report, tell
+from makini_operator.resources.conditions import timestamp
+from makini_operator.resources.connection import (
+    CONNECTION_FINALIZER,
+    HISTORY_LIMIT,
+    HistoryEntry,
+    MakiniConnectionStatus,
+    Phase,
+)
+from makini_operator.resources.reasons import Reason
+
+
+def plan_down(o: Observation, now: datetime) -> Plan:
+    """The next steps towards nothing left at Makini and nothing held."""
+    secrets = _secrets_to_delete(o)
+    if secrets:
+        return Plan(actions=secrets)
+    if _is_anything_open(o):
+        return _close(o, now)
+    if not o.connection.metadata.is_deleting:
+        return Plan(status=tell(o.connection, _disconnected(), now=now, facts={"waiting": None, "token": None}))
+    if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
+        return Plan(actions=(RemoveFinalizer(),))
+    return Plan()
+
+
+def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any]:
+    """The fields that change, all in one write, when the end of a connection is confirmed."""
+    status = o.connection.status
+    facts: dict[str, Any] = dict.fromkeys(
+        ("credits", "connection_id", "connected_at", "intent", "token", "endpoint", "waiting", "metadata_digest")
+    )
+    if status.connection_id:
+        entry = HistoryEntry(
+            connection_id=status.connection_id,
+            connected_at=status.connected_at,
+            disconnected_at=timestamp(now),
+            reason=reason,
+        )
+        facts["history"] = [entry, *(status.history or [])][:HISTORY_LIMIT]
+    return facts
+
+
+def _secrets_to_delete(o: Observation) -> tuple[Action, ...]:
+    names = list(o.superseded_secrets)
+    if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
+        names.append(o.connection.secret_name)
+    return tuple(DeleteSecret(name) for name in names)
+
+
+def _is_anything_open(o: Observation) -> bool:
+    status = o.connection.status
+    return bool(status.credits or status.connection_id or status.intent or o.remote.ids)
+
+
+def _close(o: Observation, now: datetime) -> Plan:
+    if o.pool is None:
+        name = o.connection.status.credits.pool if o.connection.status.credits else o.connection.spec.pool_ref.name
+        message = (
+            f"cannot disconnect at Makini: CreditPool {name}, which holds the account, does not exist; "
+            f"create it again and the disconnect goes on by itself"
+        )
+        return _held_up(o, Trouble(Reason.POOL_NOT_FOUND, message), now)
+    if o.pool.trouble:
+        return _held_up(o, o.pool.trouble, now)
+    if o.trouble and o.trouble.retry_at and now < o.trouble.retry_at:
+        return _held_up(o, o.trouble, now)
+    if not o.pool.is_led:
+        return Plan()
+    return _close_at_makini(o, now)
+
+
+def _close_at_makini(o: Observation, now: datetime) -> Plan:
+    if o.remote.ids:
+        return Plan(actions=(Close(o.remote.ids),))
+    if not o.remote.is_complete:
+        return Plan(actions=(ListAccount(),))
+    facts = closed_facts(o, Reason.DISCONNECTED, now)
+    return Plan(status=tell(o.connection, _disconnected(), now=now, facts=facts))
+
+
+def _held_up(o: Observation, trouble: Trouble, now: datetime) -> Plan:
+    after = max(trouble.retry_at - now, timedelta(0)) if trouble.retry_at else None
+    return Plan(status=_disconnecting(o, trouble, now), requeue_after=after)
+
+
+def _disconnecting(o: Observation, trouble: Trouble, now: datetime) -> MakiniConnectionStatus:
+    message = f"disconnecting, and not confirmed by Makini yet: {trouble.message}"
+    report = Report(Phase.DISCONNECTING, Progress.WORKING, trouble.reason, message)
+    return tell(o.connection, report, now=now, facts={"token": None, "waiting": None})
+
+
+def _disconnected() -> Report:
+    message = "disconnected as spec.connected says: the token is invalid and the credits have returned"
+    return Report(Phase.DISCONNECTED, Progress.DONE, Reason.DISCONNECTED, message)

@@ -1,0 +1,110 @@
+"""Everything that `plan` may look at, as plain immutable values.
+
+An observation is taken fresh for every step. What is unknown is said to be unknown
+(`None`), never guessed: most accidents of operators begin with a default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from makini_operator.credits.ledger import Grant
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.pool import Pricing
+from makini_operator.resources.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something outside the spec that keeps a step from succeeding.
+
+    `retry_at` is None when only a change (of a spec or a Secret) can help.
+    """
+
+    reason: Reason
+    message: str
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """The pool that the connection names."""
+
+    name: str
+    uid: str
+    limit: int
+    pricing: Pricing | None
+    hold: bool
+    is_deleting: bool
+    has_sandbox: bool
+    is_led: bool
+    """This process has taken the pool over: it may act at Makini for it."""
+    available: int | None
+    """Credits left when the queue was last looked at with this connection in it; None: not yet."""
+    trouble: Trouble | None
+    """What is wrong with the account that this connection would use."""
+
+
+@dataclass(frozen=True)
+class RemoteView:
+    """What Makini has with this connection's marker."""
+
+    is_complete: bool
+    """The account has been listed completely since this process leads, and after the last call of unknown outcome."""
+    ids: tuple[str, ...]
+    """Connections alive there, smallest id first."""
+    is_recorded_absent: bool
+    """The id in status was missing in two complete listings in a row."""
+
+
+class SecretState(Enum):
+    """How the token's Secret stands."""
+
+    ABSENT = auto()
+    FOREIGN = auto()
+    """There is one of that name, and it is not ours."""
+    INTACT = auto()
+    ALTERED = auto()
+    """The token is intact; labels, annotations or the other keys are not as they should be."""
+    TOKEN_LOST = auto()
+    """The token is missing, edited, or another connection's: only a new one helps."""
+
+
+@dataclass(frozen=True)
+class SecretView:
+    """The token's Secret; never its content."""
+
+    state: SecretState
+    owner: str = ""
+    """For FOREIGN: whose it is, in words."""
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One connection and everything that bears on it."""
+
+    connection: MakiniConnection
+    installation_trouble: Trouble | None
+    pool: PoolView | None
+    grant: Grant | None
+    """Credits committed to exactly this version of the connection."""
+    remote: RemoteView
+    secret: SecretView
+    superseded_secrets: tuple[str, ...]
+    """Names of Secrets of ours that the spec does not name any more."""
+    is_login_present: bool | None
+    """Whether the customer's login Secret exists; None: not looked."""
+    may_post: bool
+    """This process has recorded the intent in status and has not acted on it: exactly one POST is allowed."""
+    trouble: Trouble | None
+    """How the last attempt at Makini failed."""
+    incarnation: str
+    endpoint: str
+    metadata_digest: str
+    """Digest of the metadata that Makini should have."""
+    metadata_at_makini: str | None
+    """Digest of the metadata that it has, as far as is known."""

@@ -1,0 +1,102 @@
+"""How a connection's situation is told: phase, conditions and the rest of `status`.
+
+kstatus-exact: `Reconciling` while work goes on or something is awaited, `Stalled` when only
+a person can help, neither when done; `Ready` always, with the one message that matters.
+The other conditions are derived from the facts in status, never from the path taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+
+from makini_operator.resources.conditions import Finding, finding, merge
+from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
+from makini_operator.resources.reasons import ConditionType, Reason
+
+
+class Progress(Enum):
+    """What the reader of the status should do: nothing, wait, or act."""
+
+    DONE = auto()
+    WORKING = auto()
+    STUCK = auto()
+
+
+@dataclass(frozen=True)
+class Report:
+    """One situation in words."""
+
+    phase: Phase
+    progress: Progress
+    reason: Reason
+    message: str
+
+
+def tell(
+    connection: MakiniConnection, report: Report, *, now: datetime, facts: dict[str, Any] | None = None
+) -> MakiniConnectionStatus:
+    """The status that says `report`; `facts` are fields of the status that change with it."""
+    generation = connection.metadata.generation
+    changed = connection.status.model_copy(update=facts or {})
+    findings = [*_headline(report), *_details(changed, report)]
+    conditions = merge(connection.status.conditions or [], findings, generation=generation, now=now)
+    return changed.model_copy(
+        update={"observed_generation": generation, "phase": report.phase, "conditions": list(conditions)}
+    )
+
+
+def _headline(report: Report) -> list[Finding]:
+    done = report.progress is Progress.DONE
+    ready = finding(ConditionType.READY, holds=done, reason=report.reason, message=report.message)
+    if done:
+        return [ready]
+    kind = ConditionType.STALLED if report.progress is Progress.STUCK else ConditionType.RECONCILING
+    return [ready, finding(kind, holds=True, reason=report.reason, message=report.message)]
+
+
+def _details(status: MakiniConnectionStatus, report: Report) -> list[Finding]:
+    return [_credits_held(status, report), _connected(status, report), _token_ready(status, report)]
+
+
+def _credits_held(status: MakiniConnectionStatus, report: Report) -> Finding:
+    claim = status.credits
+    if claim:
+        message = f"holds {claim.amount} credits of pool {claim.pool} (tier {claim.tier})"
+        return finding(ConditionType.CREDITS_HELD, holds=True, reason=Reason.CREDITS_GRANTED, message=message)
+    if status.waiting:
+        need, available = status.waiting.need, status.waiting.available
+        message = f"needs {need} credits; {available} are available"
+        return finding(ConditionType.CREDITS_HELD, holds=False, reason=Reason.WAITING_FOR_CREDITS, message=message)
+    if report.phase in (Phase.DISCONNECTED, Phase.INACTIVE):
+        message = "the credits have returned to the pool"
+        return finding(ConditionType.CREDITS_HELD, holds=False, reason=Reason.CREDITS_RETURNED, message=message)
+    return finding(ConditionType.CREDITS_HELD, holds=False, reason=report.reason, message=report.message)
+
+
+def _connected(status: MakiniConnectionStatus, report: Report) -> Finding:
+    if status.connection_id:
+        message = f"open at Makini as {status.connection_id}"
+        return finding(ConditionType.CONNECTED, holds=True, reason=Reason.CONNECTED, message=message)
+    if report.reason in (Reason.DISCONNECTED, Reason.DISCONNECTED_REMOTELY):
+        return finding(ConditionType.CONNECTED, holds=False, reason=report.reason, message=report.message)
+    if status.intent:
+        return finding(ConditionType.CONNECTED, holds=None, reason=Reason.CONNECTING, message="being opened at Makini")
+    return finding(ConditionType.CONNECTED, holds=False, reason=Reason.NOT_CONNECTED, message="not open at Makini")
+
+
+def _token_ready(status: MakiniConnectionStatus, report: Report) -> Finding:
+    if report.reason is Reason.SECRET_CONFLICT:
+        return finding(ConditionType.TOKEN_READY, holds=False, reason=report.reason, message=report.message)
+    if status.token:
+        message = f"published in Secret {status.token.secret_name}, valid until {status.token.expires_at}"
+        return finding(ConditionType.TOKEN_READY, holds=True, reason=Reason.TOKEN_PUBLISHED, message=message)
+    if report.phase in (Phase.DISCONNECTED, Phase.INACTIVE, Phase.DISCONNECTING):
+        message = "the token is invalid and its Secret is removed"
+        if report.phase is Phase.DISCONNECTING:
+            message = "the Secret is removed; the token dies when Makini confirms the disconnect"
+        return finding(ConditionType.TOKEN_READY, holds=False, reason=Reason.TOKEN_REMOVED, message=message)
+    message = "no token yet: there is no connection"
+    return finding(ConditionType.TOKEN_READY, holds=False, reason=Reason.TOKEN_PENDING, message=message)

@@ -1,0 +1,208 @@
+"""The token's Secret: what it holds, and how the operator knows it again.
+
+A Secret is ours when its controller is this connection (by uid) and it carries our label or
+a checksum that only we can make. The checksum covers the token and everything that must not
+change with it, so an edited token is noticed without the token being kept anywhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from makini_operator.lifecycle.marker import InstallationKey
+from makini_operator.lifecycle.observation import SecretState, SecretView
+from makini_operator.resources.base import API_VERSION, GROUP, ObjectMeta
+from makini_operator.resources.conditions import timestamp
+from makini_operator.resources.connection import MakiniConnection
+
+MANAGED_BY = f"{GROUP}/managed-by"
+MANAGER = "operator"
+MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
+CONNECTION = f"{GROUP}/connection"
+ISSUED_AT = f"{GROUP}/issued-at"
+EXPIRES_AT = f"{GROUP}/expires-at"
+CHECKSUM = f"{GROUP}/checksum"
+TEMPLATE_KEYS = f"{GROUP}/template-keys"
+"""Annotation: which labels and annotations came from the template, so that they go when the template drops them."""
+DATA_KEYS = frozenset({"token", "connection-id", "url"})
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PublishedToken:
+    """What the Secret tells its readers; the token's characters stay out of the repr."""
+
+    token: str = field(repr=False)
+    connection_id: str
+    url: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class SecretRecord:
+    """What the operator remembers of a Secret: everything but its content."""
+
+    metadata: ObjectMeta
+    owner_uid: str
+    owner: str
+    published: PublishedToken | None
+    """The published token with its characters blanked; None unless it is exactly as the operator wrote it."""
+    keys: frozenset[str]
+
+    @property
+    def has_our_label(self) -> bool:
+        """Whether it says that the operator manages it; anybody can write that."""
+        return self.metadata.labels.get(MANAGED_BY) == MANAGER
+
+
+def secret(connection: MakiniConnection, published: PublishedToken, key: InstallationKey) -> Manifest:
+    """The Secret that publishes this token for this connection."""
+    labels, annotations = _wanted_metadata(connection)
+    proof = {
+        ISSUED_AT: timestamp(published.issued_at),
+        EXPIRES_AT: timestamp(published.expires_at),
+        CHECKSUM: _checksum(key, connection.metadata.uid, published),
+    }
+    values = {"token": published.token, "connection-id": published.connection_id, "url": published.url}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "name": connection.secret_name,
+            "namespace": connection.metadata.namespace,
+            "labels": labels,
+            "annotations": annotations | proof,
+            "ownerReferences": [_owner_reference(connection)],
+        },
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
+    }
+
+
+def repaired(actual: Manifest, wanted: Manifest) -> Manifest:
+    """`wanted` on top of this version of `actual`: what other tools added stays, what an older template added goes."""
+    before, after = actual["metadata"], wanted["metadata"]
+    dropped = _template_keys(before.get("annotations")) - _template_keys(after["annotations"])
+    merged = {
+        part: {k: v for k, v in (before.get(part) or {}).items() if k not in dropped} | after[part]
+        for part in ("labels", "annotations")
+    }
+    version = {k: before[k] for k in ("uid", "resourceVersion")}
+    return wanted | {"metadata": after | merged | version}
+
+
+def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:
+    """What may be remembered of a Secret as the API server returns it."""
+    metadata = ObjectMeta.model_validate(manifest["metadata"])
+    owners = manifest["metadata"].get("ownerReferences") or []
+    controller: Mapping[str, Any] = next((owner for owner in owners if owner.get("controller")), {})
+    owner_uid = str(controller.get("uid", ""))
+    published = intact_token(manifest, owner_uid, key)
+    return SecretRecord(
+        metadata=metadata,
+        owner_uid=owner_uid,
+        owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
+        published=published and replace(published, token=""),
+        keys=frozenset(manifest.get("data") or {}),
+    )
+
+
+def intact_token(manifest: Manifest, uid: str, key: InstallationKey) -> PublishedToken | None:
+    """The token in this Secret, if nobody has changed it since it was published for connection `uid`."""
+    published = _published(manifest)
+    proof = (manifest["metadata"].get("annotations") or {}).get(CHECKSUM, "")
+    if published is None or not hmac.compare_digest(proof.encode(), _checksum(key, uid, published).encode()):
+        return None
+    return published
+
+
+def is_ours(found: SecretRecord, connection: MakiniConnection) -> bool:
+    """Whether this Secret is the operator's and belongs to this connection."""
+    return found.owner_uid == connection.metadata.uid and (found.has_our_label or found.published is not None)
+
+
+def view(found: SecretRecord | None, connection: MakiniConnection, *, url: str) -> SecretView:
+    """How this Secret stands for this connection, whose token is good for `url`."""
+    if found is None:
+        return SecretView(SecretState.ABSENT)
+    if not is_ours(found, connection):
+        return SecretView(SecretState.FOREIGN, owner=found.owner)
+    published = found.published
+    if published is None or published.connection_id != connection.status.connection_id:
+        return SecretView(SecretState.TOKEN_LOST)
+    state = SecretState.INTACT if _is_as_wanted(found, published, connection, url) else SecretState.ALTERED
+    return SecretView(state, issued_at=published.issued_at, expires_at=published.expires_at)
+
+
+def _is_as_wanted(found: SecretRecord, published: PublishedToken, connection: MakiniConnection, url: str) -> bool:
+    """Other tools may add labels and annotations, but no data."""
+    labels, annotations = _wanted_metadata(connection)
+    return (
+        found.keys == DATA_KEYS
+        and published.url == url
+        and labels.items() <= found.metadata.labels.items()
+        and annotations.items() <= found.metadata.annotations.items()
+    )
+
+
+def _wanted_metadata(connection: MakiniConnection) -> tuple[dict[str, str], dict[str, str]]:
+    template = connection.spec.token.secret_template if connection.spec.token else None
+    labels = (template.labels if template else None) or {}
+    annotations = (template.annotations if template else None) or {}
+    own_labels = {MANAGED_BY: MANAGER, CONNECTION: connection.metadata.name}
+    return labels | own_labels, annotations | {TEMPLATE_KEYS: json.dumps(sorted({*labels, *annotations}))}
+
+
+def _checksum(key: InstallationKey, uid: str, published: PublishedToken) -> str:
+    times = (timestamp(published.issued_at), timestamp(published.expires_at))
+    return key.digest("token", uid, published.connection_id, published.token, *times).hex()
+
+
+def _published(manifest: Manifest) -> PublishedToken | None:
+    data, notes = manifest.get("data") or {}, manifest["metadata"].get("annotations") or {}
+    try:
+        return PublishedToken(
+            token=_decoded(data["token"]),
+            connection_id=_decoded(data["connection-id"]),
+            url=_decoded(data.get("url", "")),
+            issued_at=_moment(notes[ISSUED_AT]),
+            expires_at=_moment(notes[EXPIRES_AT]),
+        )
+    except (KeyError, ValueError, binascii.Error):
+        return None
+
+
+def _owner_reference(connection: MakiniConnection) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MakiniConnection",
+        "name": connection.metadata.name,
+        "uid": connection.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _template_keys(annotations: Mapping[str, str] | None) -> set[str]:
+    try:
+        keys = json.loads((annotations or {}).get(TEMPLATE_KEYS, "[]"))
+    except ValueError:
+        return set()
+    return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text, validate=True).decode()
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

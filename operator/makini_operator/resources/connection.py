@@ -1,0 +1,328 @@
+"""MakiniConnection: one customer system, connected through Makini.
+
+Namespaced and owned by a tenant. What costs credits (pool, system, environment, customer)
+is fixed once credits are held: the rule reads `oldSelf.status`, so before that a typo can
+be mended.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field
+
+from makini_operator.resources.base import API_VERSION, NAME_RULE, Model, ObjectMeta, ObjectName, SecretRef, cel, rule
+from makini_operator.resources.conditions import Condition
+from makini_operator.resources.pool import Deployment, SystemName, Tier
+
+CONNECTION_FINALIZER = "makini.io/disconnect"
+CONNECTION_NAME_LIMIT = 52
+HISTORY_LIMIT = 5
+
+_FIXED = (
+    "self.spec.poolRef == oldSelf.spec.poolRef && self.spec.system == oldSelf.spec.system && "
+    "self.spec.environment == oldSelf.spec.environment && self.spec.customer == oldSelf.spec.customer"
+)
+_FIXED_RULE = (
+    f"!has(oldSelf.status) || !(has(oldSelf.status.credits) || has(oldSelf.status.connectionID)) || ({_FIXED})"
+)
+_RESERVED = "([a-z0-9-]+[.])*(kubernetes|k8s|makini|fluxcd)[.]io/|([a-z0-9-]+[.])*argoproj[.]io/"
+_REPLICATORS = (
+    "replicator[.]v1[.]mittwald[.]de/|([a-z0-9-]+[.])*emberstack[.]com/|([a-z0-9-]+[.])*kubed[.]appscode[.]com/"
+)
+
+
+def _template_rules(what: str) -> dict[str, Any]:
+    return cel(
+        rule(
+            "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
+            "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+            f"{what} must have keys that Kubernetes accepts, for example team or example.com/team",
+        ),
+        rule(
+            f"self.all(k, !k.matches('^({_RESERVED}|{_REPLICATORS})'))",
+            f"{what} must not use the reserved prefixes kubernetes.io, k8s.io, makini.io, argoproj.io, fluxcd.io, "
+            "or those of tools that copy Secrets elsewhere: use a prefix of your own",
+        ),
+    )
+
+
+class Environment(StrEnum):
+    """Which world the connection reaches."""
+
+    PRODUCTION = "Production"
+    TEST = "Test"
+    SANDBOX = "Sandbox"
+
+
+class Phase(StrEnum):
+    """One word for people; programs read conditions."""
+
+    WAITING = "Waiting"
+    CONNECTING = "Connecting"
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    DISCONNECTING = "Disconnecting"
+    DISCONNECTED = "Disconnected"
+    FAILED = "Failed"
+
+
+class PoolRef(Model):
+    """Names a CreditPool."""
+
+    name: str = Field(
+        min_length=1, max_length=63, description="Name of the CreditPool that pays.", json_schema_extra=NAME_RULE
+    )
+
+
+class System(Model):
+    """The customer's system."""
+
+    name: SystemName = Field(description="What is connected, for example sap-s4hana; the pool's catalogue prices it.")
+    deployment: Deployment = Field(description="Where the customer runs it: Cloud or OnPremises.")
+
+
+class Customer(Model):
+    """Whose system it is."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=100,
+        description="Name of the customer, shown in Makini's dashboard.",
+        json_schema_extra=cel(rule("self.trim() == self", "must not start or end with white space")),
+    )
+    email: str | None = Field(
+        default=None,
+        max_length=254,
+        description="Contact at the customer.",
+        json_schema_extra=cel(
+            rule("self.matches('^[^@ ]+@[^@ ]+$')", "must be an e-mail address such as it@acme.example")
+        ),
+    )
+
+
+class CredentialsAuthorization(Model):
+    """The customer's login is already known."""
+
+    secret_ref: SecretRef = Field(
+        description="Secret in this namespace whose keys (api, login, password, …) log in to the customer's system."
+    )
+
+
+class Authorization(Model):
+    """How Makini gets into the customer's system."""
+
+    credentials: CredentialsAuthorization = Field(description="Log in with the values of a Secret.")
+
+
+LabelValue = Annotated[
+    str,
+    Field(
+        max_length=63,
+        json_schema_extra=cel(
+            rule(
+                "self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')",
+                "must be a label value: letters, digits, '-', '_' and '.', starting and ending with a letter or digit",
+            )
+        ),
+    ),
+]
+AnnotationValue = Annotated[str, Field(max_length=4096)]
+MetadataValue = Annotated[str, Field(max_length=256)]
+
+
+class SecretTemplate(Model):
+    """Labels and annotations for the token's Secret."""
+
+    labels: dict[str, LabelValue] | None = Field(
+        default=None,
+        max_length=32,
+        description="Labels added to the Secret.",
+        json_schema_extra=_template_rules("labels"),
+    )
+    annotations: dict[str, AnnotationValue] | None = Field(
+        default=None,
+        max_length=32,
+        description="Annotations added to the Secret.",
+        json_schema_extra=_template_rules("annotations"),
+    )
+
+
+class Token(Model):
+    """Where the connection's API token is published."""
+
+    secret_name: ObjectName | None = Field(
+        default=None,
+        description="Name of the Secret that receives token, connection-id and url. Default: <name>-makini. "
+        "A Secret of that name that is not the operator's is never overwritten.",
+    )
+    secret_template: SecretTemplate | None = Field(default=None, description="Labels and annotations for that Secret.")
+
+
+class MakiniConnectionSpec(Model):
+    """What the tenant decides."""
+
+    pool_ref: PoolRef = Field(description="The CreditPool that pays for this connection.")
+    system: System = Field(description="The customer's system.")
+    environment: Environment = Field(
+        description="Production, Test (a test instance of the real system: real API, paid) "
+        "or Sandbox (sample data, free)."
+    )
+    customer: Customer = Field(description="Whose system it is.")
+    authorization: Authorization = Field(description="How Makini gets into the customer's system.")
+    metadata: dict[str, MetadataValue] | None = Field(
+        default=None,
+        max_length=16,
+        description="Free key-value pairs stored with the connection at Makini (user_metadata).",
+        json_schema_extra=cel(
+            rule(
+                "self.all(k, k.size() <= 64 && k.matches('^[A-Za-z0-9][A-Za-z0-9_.-]*$'))",
+                "metadata must have keys of at most 64 letters, digits, '_', '.' and '-'",
+            ),
+            rule(
+                "self.all(k, !k.startsWith('makini.io') && k != 'kubernetes')",
+                "metadata must not use the keys 'kubernetes' and 'makini.io…': the operator writes those",
+            ),
+        ),
+    )
+    connected: bool = Field(
+        default=True,
+        description="false disconnects: the token dies, the credits return, the resource stays. "
+        "true again opens a new connection with a new token.",
+    )
+    token: Token | None = Field(default=None, description="Where the API token is published.")
+
+
+class Claim(Model):
+    """Credits that are this connection's: present means held. Never re-priced."""
+
+    pool: str = Field(max_length=63, description="Name of the pool that granted them.")
+    pool_uid: str = Field(alias="poolUID", max_length=64, description="uid of that pool.")
+    amount: int = Field(description="Credits held.", json_schema_extra={"format": "int32"})
+    tier: Tier = Field(description="Tier they were priced at.")
+    granted_at: str = Field(
+        max_length=40, description="When they were granted.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class Waiting(Model):
+    """Why no credits are held yet."""
+
+    need: int = Field(description="Credits needed.", json_schema_extra={"format": "int32"})
+    available: int = Field(
+        description="Credits that the pool had left when that was last said.", json_schema_extra={"format": "int32"}
+    )
+
+
+class Intent(Model):
+    """A connection is being opened at Makini and the outcome is not recorded yet."""
+
+    incarnation: str = Field(max_length=64, description="Process that intends it.")
+    attempt: int = Field(description="Counts attempts.", json_schema_extra={"format": "int32"})
+    at: str = Field(max_length=40, description="When.", json_schema_extra={"format": "date-time"})
+
+
+class TokenStatus(Model):
+    """The published token; never the token itself."""
+
+    secret_name: str = Field(max_length=253, description="Secret that holds it.")
+    issued_at: str = Field(max_length=40, description="When it was minted.", json_schema_extra={"format": "date-time"})
+    expires_at: str = Field(max_length=40, description="When it expires.", json_schema_extra={"format": "date-time"})
+    rotate_at: str = Field(
+        max_length=40, description="When the next one is minted.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class HistoryEntry(Model):
+    """A connection that this resource had."""
+
+    connection_id: str | None = Field(
+        default=None, alias="connectionID", max_length=128, description="Its id at Makini."
+    )
+    connected_at: str | None = Field(
+        default=None, max_length=40, description="When it was opened.", json_schema_extra={"format": "date-time"}
+    )
+    disconnected_at: str = Field(
+        max_length=40, description="When its end was confirmed.", json_schema_extra={"format": "date-time"}
+    )
+    reason: str = Field(max_length=64, description="Why it ended.")
+
+
+class MakiniConnectionStatus(Model):
+    """What the operator found and did."""
+
+    observed_generation: int | None = Field(
+        default=None, description="The generation that this status describes.", json_schema_extra={"format": "int64"}
+    )
+    phase: Phase | None = Field(default=None, description="One word for people; programs read conditions.")
+    conditions: Annotated[list[Condition], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Ready, and what stands behind it.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    connection_id: str | None = Field(
+        default=None, alias="connectionID", max_length=128, description="Id of the connection at Makini."
+    )
+    endpoint: str | None = Field(default=None, max_length=512, description="Base URL that the token is good for.")
+    connected_at: str | None = Field(
+        default=None, max_length=40, description="When it was opened.", json_schema_extra={"format": "date-time"}
+    )
+    credits: Claim | None = Field(
+        default=None, description="The credits held: present means they are this connection's."
+    )
+    waiting: Waiting | None = Field(default=None, description="Present while the connection waits for credits.")
+    intent: Intent | None = Field(default=None, description="Present while an opening at Makini is not recorded yet.")
+    touched_by: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Operator process that took over last; changing it makes a late write of an earlier one fail.",
+    )
+    metadata_digest: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Digest of the metadata that Makini has; differs when it must be sent again.",
+    )
+    token: TokenStatus | None = Field(default=None, description="The published token's life; never the token.")
+    history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_LIMIT)] | None = Field(
+        default=None,
+        description="The last five connections that ended, newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
+class MakiniConnection(Model):
+    """One customer system, connected through Makini."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                f"self.metadata.name.size() <= {CONNECTION_NAME_LIMIT}",
+                f"metadata.name: at most {CONNECTION_NAME_LIMIT} characters, because child objects get longer names",
+            ),
+            rule(
+                _FIXED_RULE,
+                "spec.poolRef, system, environment and customer are fixed while the connection holds credits: "
+                "set connected: false first and wait for Disconnected, or create another one and delete this",
+            ),
+        )
+    )
+
+    api_version: str = API_VERSION
+    kind: str = "MakiniConnection"
+    metadata: ObjectMeta
+    spec: MakiniConnectionSpec = Field(description="What the tenant decides.")
+    status: MakiniConnectionStatus = Field(
+        default_factory=MakiniConnectionStatus, description="What the operator found and did."
+    )
+
+    @classmethod
+    def parse(cls, obj: object) -> Self:
+        """Read an object as the API server returns it; raises `pydantic.ValidationError` if it is not one."""
+        return cls.model_validate(obj)
+
+    @property
+    def secret_name(self) -> str:
+        """Name of the Secret that receives the token."""
+        named = self.spec.token.secret_name if self.spec.token else None
+        return named or f"{self.metadata.name}-makini"

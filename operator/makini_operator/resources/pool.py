@@ -1,0 +1,238 @@
+"""CreditPool: the company's connection credits, and the Makini account they belong to.
+
+Cluster-scoped and owned by the platform admin. The pool decides prices: a tenant names
+only the system, because a tenant who could state its own tier could book fewer credits
+than Makini bills.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field
+
+from makini_operator.resources.base import API_VERSION, Model, ObjectMeta, SecretRef, cel, rule
+from makini_operator.resources.conditions import Condition
+
+POOL_FINALIZER = "makini.io/in-use"
+DEFAULT_ACCOUNT_URL = "https://api.makini.io"
+MAX_CREDITS = 1_000_000
+
+_LOCAL = "['localhost', '127.0.0.1', '[::1]'].exists(h, url(self).getHostname() == h)"
+_IN_CLUSTER = "url(self).getHostname().endsWith('.svc') || url(self).getHostname().endsWith('.svc.cluster.local')"
+
+AccountURL = Annotated[
+    str,
+    Field(
+        max_length=512,
+        json_schema_extra=cel(
+            rule(
+                f"isURL(self) && (url(self).getScheme() == 'https' || "
+                f"(url(self).getScheme() == 'http' && ({_LOCAL} || {_IN_CLUSTER})))",
+                "must be an https:// URL such as https://api.makini.io "
+                "(plain http:// only for localhost and for Services named *.svc)",
+            ),
+            rule(
+                "!self.contains('@') && !self.contains('?') && !self.contains('#')",
+                "must not contain a user, a query or a fragment: credentials belong in the Secret "
+                "that credentialsSecretRef names",
+            ),
+        ),
+    ),
+]
+
+
+class Deployment(StrEnum):
+    """Where the customer runs the system; on-premises costs more."""
+
+    CLOUD = "Cloud"
+    ON_PREMISES = "OnPremises"
+
+
+class Tier(StrEnum):
+    """Makini's three price classes."""
+
+    I = "I"  # noqa: E741 - Makini's own name
+    II = "II"
+    III = "III"
+
+
+SystemName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=63,
+        json_schema_extra=cel(
+            rule(
+                "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "must be a system's name in lower-case letters, digits and '-', for example sap-s4hana",
+            )
+        ),
+    ),
+]
+
+
+class SandboxAccount(Model):
+    """The account that connections with `environment: Sandbox` use."""
+
+    url: AccountURL = Field(description="Base URL of the sandbox's API.")
+    credentials_secret_ref: SecretRef = Field(
+        description="Secret in the operator's namespace with the keys client_id and client_secret."
+    )
+
+
+class Account(Model):
+    """The Makini account whose credits this pool hands out."""
+
+    url: AccountURL | None = Field(
+        default=None,
+        description=f"Base URL of Makini's API. Default: {DEFAULT_ACCOUNT_URL}. "
+        "https, except for localhost and Services named *.svc.",
+    )
+    credentials_secret_ref: SecretRef = Field(
+        description="Secret in the operator's namespace with the keys client_id and client_secret."
+    )
+    sandbox: SandboxAccount | None = Field(
+        default=None,
+        description="Account for connections with environment Sandbox. Absent: such connections are refused.",
+    )
+
+    @property
+    def effective_url(self) -> str:
+        """The URL in force: what the spec says, else Makini's."""
+        return self.url or DEFAULT_ACCOUNT_URL
+
+
+TierPrice = Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
+
+
+class Tiers(Model):
+    """Credits per tier; what is absent keeps Makini's published price."""
+
+    I: TierPrice | None = Field(  # noqa: E741 - Makini's own name
+        default=None, alias="I", description="Credits of a tier I connection. Default: 1."
+    )
+    II: TierPrice | None = Field(default=None, alias="II", description="Credits of a tier II connection. Default: 2.")
+    III: TierPrice | None = Field(
+        default=None, alias="III", description="Credits of a tier III connection. Default: 4."
+    )
+
+
+class SystemPrice(Model):
+    """One system that this pool adds to the built-in catalogue, or prices differently."""
+
+    name: SystemName = Field(description="Name of the system, as in a connection's spec.system.name.")
+    tier: Tier = Field(description="Price class: I, II or III.")
+    deployments: Annotated[list[Deployment], Field(min_length=1, max_length=2)] = Field(
+        description="Where this system may run: Cloud, OnPremises, or both.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class Pricing(Model):
+    """What connections cost in this pool; absent parts follow Makini's published scheme."""
+
+    tiers: Tiers | None = Field(default=None, description="Credits per tier. Default: I 1, II 2, III 4.")
+    on_premises_multiplier: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="An on-premises system costs this many times its tier. Default: 2.",
+        json_schema_extra={"format": "int32"},
+    )
+    systems: Annotated[list[SystemPrice], Field(max_length=200)] | None = Field(
+        default=None,
+        description="Systems added to the built-in catalogue, or overriding it. Applies to new grants only.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
+class CreditPoolSpec(Model):
+    """What the platform admin decides."""
+
+    credits: int = Field(
+        ge=0,
+        le=MAX_CREDITS,
+        description="Connection credits that this pool may hand out: its share of what the account has bought. "
+        "Lowering it below what is held takes nothing away and grants nothing new.",
+        json_schema_extra={"format": "int32"},
+    )
+    account: Account = Field(description="The Makini account whose credits these are.")
+    pricing: Pricing | None = Field(default=None, description="Prices of this pool. Absent: Makini's published scheme.")
+    hold: bool = Field(default=False, description="true keeps what is granted and grants nothing new.")
+
+
+class AccountStatus(Model):
+    """One Makini account as its API reports it."""
+
+    id: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Identity of the account. If Secret or URL later lead to another account, nothing is touched.",
+    )
+    owned: int | None = Field(default=None, description="Connections there that this installation opened.")
+    unowned: int | None = Field(default=None, description="Connections there that somebody else opened.")
+
+
+class PoolCredits(Model):
+    """The pool's books, in credits."""
+
+    total: int = Field(description="Credits that may be held at most.")
+    held: int = Field(description="Credits held by connections.")
+    available: int = Field(description="Credits that can still be granted.")
+    waiting: int = Field(description="Credits that waiting connections need.")
+
+
+class PoolConnections(Model):
+    """The pool's books, in connections."""
+
+    holding: int = Field(description="Connections that hold credits or are open at Makini.")
+    waiting: int = Field(description="Connections that wait for credits.")
+
+
+class LedgerStatus(Model):
+    """Who writes this pool's books; see docs/architecture.md."""
+
+    holder: str | None = Field(default=None, max_length=64, description="Incarnation of the operator that leads.")
+    epoch: int | None = Field(default=None, description="Number of take-overs so far, for people.")
+    sequence: int | None = Field(default=None, description="Number of commits so far, for people.")
+
+
+class CreditPoolStatus(Model):
+    """What the operator found and did."""
+
+    observed_generation: int | None = Field(
+        default=None, description="The generation that this status describes.", json_schema_extra={"format": "int64"}
+    )
+    conditions: Annotated[list[Condition], Field(max_length=16)] | None = Field(
+        default=None,
+        description="Ready, and what stands behind it.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    account: AccountStatus | None = Field(default=None, description="The account as Makini reports it.")
+    sandbox: AccountStatus | None = Field(default=None, description="The sandbox account as it reports itself.")
+    credits: PoolCredits | None = Field(default=None, description="Credits: total, held, available, waiting.")
+    connections: PoolConnections | None = Field(default=None, description="Connections: holding, waiting.")
+    ledger: LedgerStatus | None = Field(default=None, description="Who keeps these books.")
+
+
+class CreditPool(Model):
+    """The company's connection credits, and the Makini account they belong to."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule("self.metadata.name.size() <= 63", "metadata.name: at most 63 characters"),
+        )
+    )
+
+    api_version: str = API_VERSION
+    kind: str = "CreditPool"
+    metadata: ObjectMeta
+    spec: CreditPoolSpec = Field(description="What the platform admin decides.")
+    status: CreditPoolStatus = Field(default_factory=CreditPoolStatus, description="What the operator found and did.")
+
+    @classmethod
+    def parse(cls, obj: object) -> Self:
+        """Read an object as the API server returns it; raises `pydantic.ValidationError` if it is not one."""
+        return cls.model_validate(obj)

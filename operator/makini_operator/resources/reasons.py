@@ -1,0 +1,76 @@
+"""The closed vocabulary of conditions: every type and every reason that a status can show.
+
+A reason is an API: people alert and script on it. So they stand in one enum, each is
+documented in `docs/reasons.md` (a test compares), and a status cannot carry another.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Condition types of both resources; `Reconciling` and `Stalled` exist only while True, as kstatus reads them."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    CREDITS_HELD = "CreditsHeld"
+    CONNECTED = "Connected"
+    TOKEN_READY = "TokenReady"  # noqa: S105 - the name of a condition
+    ACCOUNT_REACHABLE = "AccountReachable"
+    EXHAUSTED = "Exhausted"
+    OVERCOMMITTED = "Overcommitted"
+    IN_USE = "InUse"
+
+
+class Reason(StrEnum):
+    """Why a condition stands as it does."""
+
+    # a connection's life
+    CONNECTED = "Connected"
+    CONNECTING = "Connecting"
+    DISCONNECTING = "Disconnecting"
+    DISCONNECTED = "Disconnected"
+    DISCONNECTED_REMOTELY = "DisconnectedRemotely"
+    NOT_CONNECTED = "NotConnected"
+    # credits
+    CREDITS_GRANTED = "CreditsGranted"
+    CREDITS_RETURNED = "CreditsReturned"
+    WAITING_FOR_CREDITS = "WaitingForCredits"
+    NO_CREDITS_NEEDED = "NoCreditsNeeded"
+    POOL_ON_HOLD = "PoolOnHold"
+    POOL_NOT_FOUND = "PoolNotFound"
+    POOL_NOT_READY = "PoolNotReady"
+    POOL_DELETING = "PoolDeleting"
+    EXCEEDS_POOL = "ExceedsPool"
+    # what the spec asks for
+    UNKNOWN_SYSTEM = "UnknownSystem"
+    DEPLOYMENT_NOT_OFFERED = "DeploymentNotOffered"
+    NO_SANDBOX_ACCOUNT = "NoSandboxAccount"
+    LOGIN_SECRET_NOT_FOUND = "LoginSecretNotFound"  # noqa: S105 - a reason, not a secret
+    CREDENTIALS_REJECTED = "CredentialsRejected"
+    REQUEST_REJECTED = "RequestRejected"
+    INVALID_RESOURCE = "InvalidResource"
+    # the token
+    TOKEN_PUBLISHED = "TokenPublished"  # noqa: S105 - a reason, not a token
+    TOKEN_PENDING = "TokenPending"  # noqa: S105 - a reason, not a token
+    TOKEN_REMOVED = "TokenRemoved"  # noqa: S105 - a reason, not a token
+    SECRET_CONFLICT = "SecretConflict"  # noqa: S105 - a reason, not a secret
+    # Makini and its account
+    MAKINI_UNREACHABLE = "MakiniUnreachable"
+    MAKINI_RATE_LIMITED = "MakiniRateLimited"
+    ACCOUNT_REACHABLE = "AccountReachable"
+    ACCOUNT_CREDENTIALS_NOT_FOUND = "AccountCredentialsNotFound"
+    ACCOUNT_CREDENTIALS_REFUSED = "AccountCredentialsRefused"
+    ACCOUNT_CHANGED = "AccountChanged"
+    INSTALLATION_ELSEWHERE = "InstallationElsewhere"
+    # a pool
+    POOL_READY = "PoolReady"
+    TAKING_OVER = "TakingOver"
+    CREDITS_AVAILABLE = "CreditsAvailable"
+    CREDITS_EXHAUSTED = "CreditsExhausted"
+    WITHIN_LIMIT = "WithinLimit"
+    HELD_ABOVE_LIMIT = "HeldAboveLimit"
+    CLAIMS_EXIST = "ClaimsExist"
+    NO_CLAIMS = "NoClaims"
