@@ -6,22 +6,17 @@ tests for somebody who works on something else, and says so.
 """
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from tests.localkube import LocalKube, LocalKubeError
+from tests.localkube.waiting import wait_until
 
 HERE = Path(__file__).parent
 SKIP = "MAKINI_SKIP_CLUSTER"
-_POLL_SECONDS = 0.05
-
-
-T = TypeVar("T")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,31 +52,6 @@ def namespace(cluster: LocalKube) -> Iterator[str]:
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
-
-
-def wait_until(
-    predicate: Callable[[], T], timeout: float = 30, describe: str | Callable[[], object] = "the condition"
-) -> T:
-    """The predicate's first true answer, or a failure that shows what was seen instead.
-
-    Args:
-        predicate: asked again and again; an AssertionError or LocalKubeError in it counts as "not yet".
-        timeout: seconds.
-        describe: what is waited for; or a function whose result is shown on failure (the object, a log's end).
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        seen: object
-        try:
-            if answer := predicate():
-                return answer
-            seen = answer
-        except (AssertionError, LocalKubeError) as error:
-            seen = error
-        if time.monotonic() > deadline:
-            shown = describe if isinstance(describe, str) else describe()
-            pytest.fail(f"not within {timeout:g} s: {shown}\nlast seen: {seen!r}")
-        time.sleep(_POLL_SECONDS)
 
 
 @pytest.fixture(name="wait_until")

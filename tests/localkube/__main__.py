@@ -63,6 +63,8 @@ def _down(directory: Path) -> int:
         build.report_to_stderr("nothing is up")
         return 0
     ended = state.remove(found)
+    if directory == _DEFAULT and not any(directory.parent.iterdir()):
+        directory.parent.rmdir()
     build.report_to_stderr(f"stopped {', '.join(ended)}" if ended else "removed a stale state; nothing was running")
     return 0
 

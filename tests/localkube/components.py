@@ -147,8 +147,12 @@ def write_files(at: Layout) -> None:
     """Writes what the command lines refer to, except the certificates."""
     at.log("any").parent.mkdir()
     (at.directory / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY), encoding="utf-8")
-    at.kubeconfig.write_text(_kubeconfig(at, "admin"), encoding="utf-8")
-    (at.directory / "controller-manager.kubeconfig").write_text(_kubeconfig(at, "controller-manager"), encoding="utf-8")
+    for path, identity in (
+        (at.kubeconfig, "admin"),
+        (at.directory / "controller-manager.kubeconfig", "controller-manager"),
+    ):
+        path.touch(mode=0o600)  # clients warn about a key that others can read
+        path.write_text(_kubeconfig(at, identity), encoding="utf-8")
 
 
 def _kubeconfig(at: Layout, identity: str) -> str:

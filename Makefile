@@ -1,0 +1,99 @@
+# Everything a contributor or CI runs. `make` alone lists the targets.
+#
+# Only Python 3.11+ (and, for the cluster, a network to the package registries) is needed before: the
+# virtual environment and the test control plane are made on first use and kept until their inputs change.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first Python that is 3.11 or later and starts at all (a version manager's shim may not).
+PYTHON3 := $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+LOCALKUBE = $(PYTHON3) -m tests.localkube
+PYTEST_ARGS ?=
+
+SANDBOX_LISTEN ?= 127.0.0.1:8500
+SANDBOX_STATE ?= build/sandbox.sqlite
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+		while IFS=$$'\t' read -r name text; do printf '  %-18s %s\n' "$$name" "$$text"; done
+
+.PHONY: venv
+venv: $(INSTALLED) ## Make .venv with the locked dependencies
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON3)" || { echo "Python 3.11 or later is needed and none was found on PATH" >&2; exit 1; }
+	@$(PYTHON3) -c 'import venv, ensurepip' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; \
+		else echo "$(PYTHON3) lacks the venv module: install it (on Debian: python3-venv)" >&2; exit 1; fi; }
+	@test -x $(PYTHON) && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || $(PYTHON3) -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --quiet --require-hashes -r requirements.lock
+	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: check
+check: venv ## Lint, format, types, layers, and generated files (what CI runs first)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/makini-operator crds --check
+
+.PHONY: format
+format: venv ## Format, and fix what the linter can fix
+	$(VENV)/bin/ruff check --fix-only .
+	$(VENV)/bin/ruff format .
+
+.PHONY: test
+test: venv localkube ## All tests; the first run builds the control plane (up to 6 minutes)
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+.PHONY: localkube
+localkube: ## Build the test control plane (cached)
+	@$(LOCALKUBE) build
+
+.PHONY: cluster-up
+cluster-up: ## Start a local control plane and print KUBECONFIG=...
+	@$(LOCALKUBE) up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it; nothing of it is left
+	@$(LOCALKUBE) down
+
+.PHONY: demo
+demo: venv localkube ## Show the operator at work on a control plane of its own
+	@$(PYTHON) -m tests.demo
+
+.PHONY: sandbox
+sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN
+	@mkdir -p $(dir $(SANDBOX_STATE))
+	@if [ -z "$${MAKINI_SANDBOX_CLIENT_ID:-}" ] || [ -z "$${MAKINI_SANDBOX_CLIENT_SECRET:-}" ]; then \
+		export MAKINI_SANDBOX_CLIENT_ID="sandbox-$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(4))')"; \
+		export MAKINI_SANDBOX_CLIENT_SECRET="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(24))')"; \
+		echo "MAKINI_SANDBOX_CLIENT_ID=$$MAKINI_SANDBOX_CLIENT_ID"; \
+		echo "MAKINI_SANDBOX_CLIENT_SECRET=$$MAKINI_SANDBOX_CLIENT_SECRET"; \
+	fi; \
+	exec $(VENV)/bin/makini-operator sandbox --listen $(SANDBOX_LISTEN) --state $(SANDBOX_STATE)
+
+.PHONY: lock
+lock: ## Make requirements.lock anew from pyproject.toml
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON3) -m venv "$$tools" && \
+		"$$tools/bin/pip" install --quiet uv && \
+		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header --all-extras pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: cluster-down ## Stop the control plane; remove .venv, build output and tool caches
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: bench test-integrations explore node-up node-down
+bench test-integrations explore node-up node-down:
+	@echo "make $@ is not available in this version" >&2; exit 2
