@@ -137,7 +137,7 @@ def _environment(go: toolchain.Toolchain) -> dict[str, str]:
 
 
 def _compile(go: toolchain.Toolchain, output: Path, report: Callable[[str], None]) -> None:
-    command = [go.go, "build", "-v", "-p", str(os.cpu_count() or 1), *FLAGS, "-o", output, "."]
+    command = [str(go.go), "build", "-v", "-p", str(os.cpu_count() or 1), *FLAGS, "-o", str(output), "."]
     started = time.monotonic()
     build = subprocess.Popen(command, cwd=MODULE, env=_environment(go), stderr=subprocess.PIPE, text=True)
     progress = _Progress(build.stderr)
@@ -162,7 +162,9 @@ def _compile(go: toolchain.Toolchain, output: Path, report: Callable[[str], None
 class _Progress:
     """Counts what `go build -v` prints: a line for each package, and whatever else it has to say."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str] | None) -> None:
+        if stream is None:
+            raise TypeError("the build must have its standard error piped")
         self.messages: list[str] = []
         self._packages = 0
         self._downloads = 0

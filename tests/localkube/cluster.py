@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -108,7 +109,7 @@ class LocalKube:
         Raises:
             LocalKubeError: it failed and `check` is on; the text has what kubectl wrote, or which component died.
         """
-        command = [self._state.binary, "kubectl", *arguments]
+        command = [str(self._state.binary), "kubectl", *arguments]
         done = subprocess.run(command, input=input, env=self.environment(), capture_output=True, text=True, check=False)
         if check and done.returncode:
             self.check()
@@ -208,7 +209,7 @@ class LocalKube:
             _run(starting, components.controller_manager(layout), stay=stay)
             default = "/api/v1/namespaces/default"
             for path in (f"{default}/serviceaccounts/default", f"{default}/configmaps/kube-root-ca.crt"):
-                cluster._wait(lambda path=path: answers(path), deadline, f"the controllers to make {path}")
+                cluster._wait(partial(answers, path), deadline, f"the controllers to make {path}")
         except LocalKubeError as error:
             if any("address already in use" in _text(layout.log(name)) for name in starting.dead()):
                 raise _PortTakenError(str(error)) from error

