@@ -155,7 +155,9 @@ class LocalKube:
 
     def stop(self) -> list[str]:
         """Ends its processes, removes its folder, and names the components that were still running."""
-        return state.remove(self._state)
+        ended = state.remove(self._state)
+        _collect()
+        return ended
 
     def _flush_audit(self) -> None:
         # An entry is written after its answer is sent. One more write, and its entry in the log, bound the wait.
@@ -192,6 +194,7 @@ class LocalKube:
             except BaseException:
                 for process in starting.processes.values():
                     processes.end(process)
+                _collect()
                 raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -239,6 +242,14 @@ def _run(starting: State, command: list[str], *, stay: bool) -> None:
         raise LocalKubeError(f"{name} ended at once. {_log_tail(starting.layout.log(name))}")
     starting.processes[name] = process
     starting.save()
+
+
+def _collect() -> None:
+    """Takes the exit codes of the children that ended, so that none stays as a zombie."""
+    for child in [child for child in _children if child.poll() is not None]:
+        if child.stdin:
+            child.stdin.close()
+        _children.remove(child)
 
 
 _children: list[subprocess.Popen[bytes]] = []
