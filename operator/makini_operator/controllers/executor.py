@@ -296,8 +296,8 @@ def _refusal(error: Rejected, connection: MakiniConnection) -> Trouble:
         name = connection.spec.authorization.credentials.secret_ref.name
         message = (
             f"Makini could not log in to {connection.spec.system.name} with Secret {name} ({error}): "
-            f"mend that Secret and it is tried again; the credits stay reserved meanwhile"
+            f"mend that Secret and it is tried again; no credits are held meanwhile"
         )
         return Trouble(Reason.CREDENTIALS_REJECTED, message)
-    message = f"Makini refuses to open this connection ({error}): mend the spec or the login Secret"
+    message = f"Makini refuses to open this connection ({error}): mend the spec or the login Secret; no credits are held meanwhile"
     return Trouble(Reason.REQUEST_REJECTED, message)

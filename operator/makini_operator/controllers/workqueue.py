@@ -101,4 +101,4 @@ def backoff(failures: int, *, first: timedelta, longest: timedelta) -> timedelta
     """How long to wait after this many failures in a row: doubling, with jitter of a quarter either way."""
     plain = min(first * 2 ** min(failures - 1, 20), longest)
     jitter: float = random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
-    return plain * jitter
+    return timedelta(seconds=plain.total_seconds() * jitter)

@@ -74,6 +74,8 @@ def _towards_credits(o: Observation, pool: PoolView, now: datetime) -> Plan:
     cost = price(spec.system, spec.environment, pool.pricing)
     if isinstance(cost, NotOffered):
         return _stuck(o, cost.reason, cost.remedy, now)
+    if o.trouble and o.trouble.retry_at is None:
+        return _held_up(o, o.trouble, now)
     obstacle = _obstacle(o, pool, cost, now)
     if obstacle:
         return obstacle
@@ -169,7 +171,9 @@ def _claim(o: Observation, pool: PoolView, amount: int, now: datetime) -> Plan:
 
 
 def _towards_connection(o: Observation, pool: PoolView, claim: Claim, now: datetime) -> Plan:
-    if o.trouble and (o.trouble.retry_at is None or now < o.trouble.retry_at):
+    if o.trouble and o.trouble.retry_at is None:
+        return _refused(o, o.trouble, now)
+    if o.trouble and o.trouble.retry_at and now < o.trouble.retry_at:
         return _held_up(o, o.trouble, now)
     if pool.trouble:
         return _held_up(o, pool.trouble, now)
@@ -185,6 +189,17 @@ def _towards_connection(o: Observation, pool: PoolView, claim: Claim, now: datet
     message = o.trouble.message if o.trouble else "credits are held; the connection is being opened at Makini"
     reason = o.trouble.reason if o.trouble else Reason.CONNECTING
     return Plan(status=_connecting(o, message, now, _next_intent(o, now), reason=reason))
+
+
+def _refused(o: Observation, trouble: Trouble, now: datetime) -> Plan:
+    """Makini will not open this as it is: nothing was opened, so the credits go back and the spec can be mended."""
+    if not o.remote.is_complete:
+        return Plan(actions=(ListAccount(),))
+    if o.remote.ids:
+        return Plan(actions=(Close(o.remote.ids),))
+    report = Report(Phase.FAILED, Progress.STUCK, trouble.reason, trouble.message)
+    facts = {"credits": None, "intent": None, "waiting": None}
+    return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=LOOK_AGAIN)
 
 
 def _next_intent(o: Observation, now: datetime) -> dict[str, Any]:

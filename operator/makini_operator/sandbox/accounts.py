@@ -63,8 +63,8 @@ async def create_connection(request: web.Request) -> web.Response:
     provider = _required_text(body, "provider")
     if provider not in PLATFORMS:
         raise bad_request("PROVIDER_UNKNOWN", "no such provider; GET /api/system/platforms lists them")
-    name, email = _required_text(body, "name"), _required_text(body, "email")
-    if "@" not in email:
+    name, email = _required_text(body, "name"), body.get("email") or ""
+    if not isinstance(email, str) or (email and "@" not in email):
         raise bad_request("VALIDATION_FAILED", "email must be an address")
     _check_credentials(body.get("credentials"))
     connection_id = request.app[STORE].open_connection(

@@ -1,0 +1,97 @@
+"""A control plane with the CRDs, the operator's ServiceAccount and RBAC, and the operator as a process."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.harness.process import Process, inherited
+from tests.harness.sandbox import Sandbox
+from tests.localkube import LocalKube
+from tests.localkube.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATOR_NAMESPACE = "makini-system"
+SERVICE_ACCOUNT = "makini-operator"
+OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{SERVICE_ACCOUNT}"
+
+
+class Rig:
+    """Everything but the objects under test. `install()` once for each control plane."""
+
+    def __init__(self, cluster: LocalKube, directory: Path) -> None:
+        self.cluster = cluster
+        self.directory = directory
+        self.operator = self._operator_process()
+
+    def install(self) -> None:
+        """CRDs, namespace, ServiceAccount and the chart's rules; safe to repeat."""
+        self.apply(*(yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))))
+        names = ("crd/creditpools.makini.io", "crd/makiniconnections.makini.io")
+        self.cluster.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        rules = yaml.safe_load((ROOT / "charts/makini-operator/files/cluster-rules.yaml").read_text())
+        account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SERVICE_ACCOUNT}
+        rbac = "rbac.authorization.k8s.io/v1"
+        self.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}},
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE},
+            },
+            {"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": SERVICE_ACCOUNT}, "rules": rules},
+            {
+                "apiVersion": rbac,
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": SERVICE_ACCOUNT},
+                "roleRef": role,
+                "subjects": [account],
+            },
+        )
+
+    def start_operator(self, *arguments: str) -> None:
+        """Start the operator and wait until it has read the cluster."""
+        self.operator = self._operator_process(*arguments)
+        kubeconfig = self.directory / "operator.kubeconfig"
+        kubeconfig.write_text(json.dumps(self._kubeconfig()))
+        self.operator.start()
+        wait_until(self._has_read_cluster, 30, lambda: f"the operator to start\n{self.operator.text()[-3000:]}")
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        return json.loads(self.cluster.kubectl("get", *arguments, "-o", "json").stdout)
+
+    def account_secret(self, name: str, sandbox: Sandbox) -> dict[str, Any]:
+        """The Secret with a sandbox's credentials, in the operator's namespace."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": OPERATOR_NAMESPACE},
+            "stringData": {"client_id": sandbox.client_id, "client_secret": sandbox.client_secret},
+        }
+
+    def _has_read_cluster(self) -> bool:
+        assert self.operator.is_running, "the operator has ended"
+        return "Starting the watch-stream for makiniconnections" in self.operator.text()[self._said :]
+
+    def _operator_process(self, *arguments: str) -> Process:
+        log = self.directory / "operator.log"
+        self._said = len(log.read_text(errors="replace")) if log.exists() else 0
+        command = [sys.executable, "-m", "makini_operator", "run", "--namespace", OPERATOR_NAMESPACE]
+        command += ["--log-level", "debug", *arguments]
+        environment = inherited(KUBECONFIG=str(self.directory / "operator.kubeconfig"))
+        return Process(command, log=log, environment=environment)
+
+    def _kubeconfig(self) -> dict[str, Any]:
+        admin = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        issued = self.cluster.kubectl("create", "token", SERVICE_ACCOUNT, "-n", OPERATOR_NAMESPACE, "--duration=24h")
+        return admin | {
+            "users": [{"name": "operator", "user": {"token": issued.stdout.strip()}}],
+            "contexts": [{"name": "operator", "context": {"cluster": admin["clusters"][0]["name"], "user": "operator"}}],
+            "current-context": "operator",
+        }
