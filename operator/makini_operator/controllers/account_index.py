@@ -38,21 +38,15 @@ class AccountIndex:
         self._begun = 0
         self._wanted = 0
         self.completed = 0
+        self.owned = 0
+        """Connections with a marker of this installation in the last complete listing."""
+        self.unowned = 0
+        """Connections that this installation did not open, in the last complete listing."""
 
     @property
     def is_wanted(self) -> bool:
         """Whether somebody waits for a listing that has not begun."""
         return self._wanted > self._begun
-
-    @property
-    def owned(self) -> int:
-        """Connections alive with a marker of this installation."""
-        return sum(1 for entry in self._entries.values() if entry.marker)
-
-    @property
-    def unowned(self) -> int:
-        """Connections alive that this installation did not open."""
-        return sum(1 for entry in self._entries.values() if not entry.marker)
 
     def request(self) -> int:
         """Ask for a listing that begins from now on; returns its number."""
@@ -79,6 +73,8 @@ class AccountIndex:
                 self._by_tag.setdefault(entry.marker.tag, set()).add(connection_id)
         self._closed = {i: at for i, at in self._closed.items() if at >= number}
         self.completed = number
+        self.owned = sum(1 for entry in entries.values() if entry.marker)
+        self.unowned = len(entries) - self.owned
         missed = {tag for first, tag in self._missed.values() if first < number}
         return self._changed_tags(before) | self._settled_tags(number) | missed
 

@@ -299,5 +299,8 @@ def _refusal(error: Rejected, connection: MakiniConnection) -> Trouble:
             f"mend that Secret and it is tried again; no credits are held meanwhile"
         )
         return Trouble(Reason.CREDENTIALS_REJECTED, message)
-    message = f"Makini refuses to open this connection ({error}): mend the spec or the login Secret; no credits are held meanwhile"
+    message = (
+        f"Makini refuses to open this connection ({error}): mend the spec or the login Secret; "
+        f"no credits are held meanwhile"
+    )
     return Trouble(Reason.REQUEST_REJECTED, message)

@@ -35,12 +35,13 @@ class Observer:
         allocator = self._world.allocators.get(pool.metadata.uid) if pool else None
         is_going_up = connection.spec.connected and not connection.metadata.is_deleting
         endpoint = account.key.url if account else ""
+        trouble = _trouble(connection, pool, account) if pool else None
         return Observation(
             connection=connection,
             installation_trouble=self._world.installation.trouble,
-            pool=self._pool_view(connection, pool, account, allocator) if pool else None,
+            pool=self._pool_view(connection, pool, account, allocator, trouble) if pool else None,
             grant=allocator.grant_for(connection) if allocator else None,
-            remote=self._remote_view(connection, account, allocator),
+            remote=self._remote_view(connection, account, allocator, trouble),
             secret=await self._secret_view(connection, endpoint),
             superseded_secrets=self._superseded(connection),
             is_login_present=await self._look_for_login(connection, note) if is_going_up else None,
@@ -53,7 +54,12 @@ class Observer:
         )
 
     def _pool_view(
-        self, connection: MakiniConnection, pool: CreditPool, account: Account | None, allocator: Allocator | None
+        self,
+        connection: MakiniConnection,
+        pool: CreditPool,
+        account: Account | None,
+        allocator: Allocator | None,
+        trouble: Trouble | None,
     ) -> PoolView:
         return PoolView(
             name=pool.metadata.name,
@@ -68,17 +74,25 @@ class Observer:
             and account is not None
             and account.identity is not None,
             available=allocator.available_to(connection.metadata.uid) if allocator else None,
-            trouble=_trouble(connection, pool, account),
+            trouble=trouble,
         )
 
     def _remote_view(
-        self, connection: MakiniConnection, account: Account | None, allocator: Allocator | None
+        self,
+        connection: MakiniConnection,
+        account: Account | None,
+        allocator: Allocator | None,
+        trouble: Trouble | None,
     ) -> RemoteView:
-        if account is None or allocator is None or not allocator.is_leading:
+        """What a listing says counts only while the account is reachable and known to be the pool's."""
+        if account is None or account.identity is None or trouble:
             return NOTHING_KNOWN
+        if allocator is None or not allocator.is_leading:
+            return NOTHING_KNOWN
+        is_wanted = connection.spec.connected and not connection.metadata.is_deleting
         return account.index.view(
             self._world.tag_of(connection),
-            recorded_id=connection.status.connection_id,
+            recorded_id=connection.status.connection_id if is_wanted else None,
             after=allocator.trusted_listing(account),
         )
 

@@ -89,7 +89,7 @@ class Operator:
                 on_listed=wiring.account_listed,
                 on_trouble=wiring.account_troubled,
             )
-            self._start(f"account {key.url} {key.secret_name}", account.run())
+            self._start(_account_task(key), account.run())
             return account
 
         async def reconcile(uid: str) -> timedelta | None:
@@ -99,7 +99,7 @@ class Operator:
         events = EventRecorder(api, instance=installation.id)
         world = World(api, self._settings.namespace, installation, events, make_account, queue)
         reconciler = Reconciler(world)
-        wiring = Wiring(world, lead=self._lead, stop=self._end_leading)
+        wiring = Wiring(world, lead=self._lead, stop=self._end_leading, close=self._close_account)
         self._metrics = Metrics(world)
         self._health = Health(resync_every=self._settings.resync_every.total_seconds())
         self._start("queue", queue.run())
@@ -141,6 +141,11 @@ class Operator:
         if task and task is not asyncio.current_task():
             task.cancel()
 
+    def _close_account(self, key: AccountKey) -> None:
+        task = self._tasks.pop(_account_task(key), None)
+        if task:
+            task.cancel()
+
     def _start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(loop, name=name)
         self._tasks[name] = task
@@ -174,6 +179,10 @@ async def check_cluster(api: KubeApi) -> None:
         raise StartError("the CustomResourceDefinitions are not installed: kubectl apply -f crds/") from None
     except Forbidden as error:
         raise StartError(f"the operator's RBAC is not complete: {error}") from None
+
+
+def _account_task(key: AccountKey) -> str:
+    return f"account {key.url} {key.secret_name}"
 
 
 def _makini_session() -> aiohttp.ClientSession:

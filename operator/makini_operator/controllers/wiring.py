@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from makini_operator.controllers.accounts import Account
+from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.world import World
 from makini_operator.makini import MakiniError
@@ -17,11 +17,21 @@ _logger = logging.getLogger(__name__)
 
 
 class Wiring:
-    """Connects the stores of one world. `lead(allocator)` starts an allocator's loop; `stop(uid)` ends it."""
+    """Connects the stores of one world.
 
-    def __init__(self, world: World, *, lead: Callable[[Allocator], None], stop: Callable[[str], None]) -> None:
+    `lead(allocator)` starts an allocator's loop, `stop(uid)` ends it, `close(key)` ends an account's.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        lead: Callable[[Allocator], None],
+        stop: Callable[[str], None],
+        close: Callable[[AccountKey], None],
+    ) -> None:
         self._world = world
-        self._lead, self._stop = lead, stop
+        self._lead, self._stop, self._close = lead, stop, close
         world.connections.listen(self._connection_changed)
         world.pools.listen(self._pool_changed)
         world.secrets.listen(self._secret_changed)
@@ -43,6 +53,9 @@ class Wiring:
                 allocator.wake()
 
     def _pool_changed(self, before: CreditPool | None, after: CreditPool | None) -> None:
+        for key in self._world.unused_accounts():
+            del self._world.accounts[key]
+            self._close(key)
         if after is None:
             if before is not None:
                 self._world.allocators.pop(before.metadata.uid, None)

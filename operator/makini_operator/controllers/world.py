@@ -130,6 +130,12 @@ class World:
         found = [self.account_for(pool, environment) for environment in (Environment.PRODUCTION, Environment.SANDBOX)]
         return [account for account in found if account]
 
+    def unused_accounts(self) -> list[AccountKey]:
+        """Accounts that no pool names any more."""
+        environments = (Environment.PRODUCTION, Environment.SANDBOX)
+        used = {account_key(pool, environment) for pool in self.pools for environment in environments}
+        return [key for key in self.accounts if key not in used]
+
     def pools_of(self, account: Account) -> list[CreditPool]:
         """The pools that use an account."""
         return [pool for pool in self.pools if account in self.accounts_of(pool)]

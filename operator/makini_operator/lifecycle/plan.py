@@ -41,7 +41,7 @@ from makini_operator.resources.connection import (
 )
 from makini_operator.resources.reasons import ConditionType, Reason
 
-LOOK_AGAIN = timedelta(seconds=30)
+LOOK_AGAIN = timedelta(seconds=15)
 """How soon to look again at things that send no event: Secrets that are not ours."""
 ROTATE_AFTER = 2 / 3
 """Share of a token's life after which it is renewed."""
@@ -211,7 +211,7 @@ def _next_intent(o: Observation, now: datetime) -> dict[str, Any]:
 
 
 def _towards_token(o: Observation, pool: PoolView, connection_id: str, now: datetime) -> Plan:
-    if o.remote.is_recorded_absent and o.remote.is_complete:
+    if o.remote.is_recorded_absent and pool.trouble is None:
         return _ended_remotely(o, connection_id, now)
     if o.secret.state is SecretState.FOREIGN:
         return _secret_conflict(o, now)

@@ -171,8 +171,12 @@ class AccountStatus(Model):
         max_length=253,
         description="Identity of the account. If Secret or URL later lead to another account, nothing is touched.",
     )
-    owned: int | None = Field(default=None, description="Connections there that this installation opened.")
-    unowned: int | None = Field(default=None, description="Connections there that somebody else opened.")
+    owned: int | None = Field(
+        default=None, description="Connections there that this installation opened, at the last listing."
+    )
+    unowned: int | None = Field(
+        default=None, description="Connections there that somebody else opened, at the last listing."
+    )
 
 
 class PoolCredits(Model):
