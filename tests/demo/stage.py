@@ -1,0 +1,103 @@
+"""What the demo plays on: a control plane, a sandbox, the operator, and a shell to type commands into."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.demo.screen import Screen
+from tests.harness import OPERATOR_NAMESPACE, Rig, Sandbox
+from tests.localkube import LocalKube
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND_SECONDS = 60
+NAMESPACE = "integrations"
+
+
+class Unexpected(Exception):
+    """Something is not as the demo says."""
+
+    def __init__(self, what: str, *, expected: object, seen: object) -> None:
+        super().__init__(what)
+        self.what, self.expected, self.seen = what, expected, seen
+
+
+class Stage:
+    """Runs what it shows, and keeps the list of what was found to be so."""
+
+    def __init__(self, rig: Rig, sandbox: Sandbox, screen: Screen, examples: str) -> None:
+        self.rig, self.sandbox, self.screen, self.examples = rig, sandbox, screen, examples
+        self.checks: list[str] = []
+        self.environment = rig.cluster.environment()
+        self.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), self.environment["PATH"]])
+        self.environment["CLIENT_ID"], self.environment["CLIENT_SECRET"] = sandbox.client_id, sandbox.client_secret
+
+    def run(self, command: str, *, exit_code: int = 0) -> str:
+        """Show the command, run it, show what it says; returns that."""
+        self.screen.command(command)
+        done = self._shell(command)
+        output = (done.stdout + done.stderr).strip()
+        if output:
+            self.screen.say(output)
+        if done.returncode != exit_code:
+            raise Unexpected(f"$ {command}", expected=f"exit code {exit_code}", seen=self._circumstances(done))
+        return output
+
+    def export(self, name: str, command: str) -> str:
+        """Put what a command says into a variable, without showing it; returns it."""
+        self.screen.command(f"export {name}=$({command})")
+        done = self._shell(command)
+        if done.returncode != 0 or not done.stdout:
+            problem = f"exit code {done.returncode}: {done.stderr.strip() or 'no output'}"
+            raise Unexpected(f"{name}=$({command})", expected="a value", seen=problem)
+        self.environment[name] = done.stdout
+        return done.stdout
+
+    def check(self, what: str, *, expected: object, seen: object) -> None:
+        """Note that it is so, or end the demo."""
+        if seen != expected:
+            raise Unexpected(what, expected=expected, seen=seen)
+        self.checks.append(what)
+        self.screen.check(what)
+
+    def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        with self.screen.sign_of_life():
+            return subprocess.run(
+                ["bash", "-o", "pipefail", "-c", command],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+
+    def _circumstances(self, done: subprocess.CompletedProcess[str]) -> str:
+        found = self.rig.cluster.kubectl("get", "cpool,mconn", "-n", NAMESPACE, "-o", "wide", check=False)
+        return f"exit code {done.returncode}\n{(found.stdout + found.stderr).strip()}"
+
+
+@contextmanager
+def opened(directory: Path, screen: Screen, examples: str) -> Iterator[Stage]:
+    """Everything started, in an empty folder; afterwards everything ended."""
+    sandbox = Sandbox(directory, faults=False)
+    with ExitStack() as stack:
+        stack.callback(sandbox.stop)
+        with screen.timed(f"sandbox: an embedded Makini at {sandbox.url}"):
+            sandbox.start()
+        with screen.timed("Kubernetes: a control plane of its own"):
+            cluster = stack.enter_context(LocalKube.start(directory / "cluster"))
+        rig = Rig(cluster, directory)
+        stack.callback(_stop_operator, rig)
+        with screen.timed("CustomResourceDefinitions and RBAC installed"):
+            rig.install()
+        with screen.timed(f"operator: a process with the chart's rights, in namespace {OPERATOR_NAMESPACE}"):
+            rig.start_operator()
+        yield Stage(rig, sandbox, screen, examples)
+
+
+def _stop_operator(rig: Rig) -> None:
+    rig.operator.stop()  # looked up only now: starting it makes a new process object

@@ -1,0 +1,141 @@
+"""The steps of the demo, in order. Each is one screen at most."""
+
+from typing import Any
+
+from tests.demo.stage import NAMESPACE, Stage
+from tests.harness import OPERATOR_NAMESPACE
+from tests.localkube.waiting import wait_until
+
+SETTLE_SECONDS = 20
+READ_AN_ORDER = "python3 {examples}/read_order.py po-001"
+
+
+def play(stage: Stage) -> None:
+    """The whole story; raises `Unexpected` at the first thing that is not so."""
+    for number, step in enumerate(STEPS, start=1):
+        stage.screen.title(f"{number}/{len(STEPS)}  {(step.__doc__ or '').rstrip('.')}")
+        step(stage)
+
+
+def a_pool(stage: Stage) -> None:
+    """A platform admin declares a pool of 12 credits."""
+    examples = stage.examples
+    stage.run(f"kubectl apply -f {examples}/01-namespace.yaml -f {examples}/03-login-secrets.yaml")
+    stage.run(f"kubectl config set-context --current --namespace {NAMESPACE}")
+    stage.run(
+        r"printf 'client_id=%s\nclient_secret=%s\n' "
+        '"$CLIENT_ID" "$CLIENT_SECRET" |\n'
+        f"    kubectl create secret generic makini-account -n {OPERATOR_NAMESPACE} --from-env-file=/dev/stdin"
+    )
+    stage.screen.note("the one thing that differs from the example: the account is in the sandbox")
+    url = stage.sandbox.url
+    stage.run(f"sed 's|https://api.makini.io|{url}|' {examples}/02-credit-pool.yaml | kubectl apply -f -")
+    stage.run("kubectl wait --for=condition=Ready cpool/production --timeout=20s")
+    stage.run("kubectl get cpool")
+    stage.check("the pool is ready, and all of its 12 credits are available", expected=(12, 0, 12), seen=books(stage))
+
+
+def two_systems(stage: Stage) -> None:
+    """Two customers are connected: SAP S/4HANA in the cloud (4), SAP ECC on-premises (8)."""
+    examples = stage.examples
+    stage.run(f"kubectl apply -f {examples}/04-sap-s4hana-cloud.yaml \\\n    -f {examples}/05-sap-ecc-on-premises.yaml")
+    stage.run("kubectl wait --for=condition=Ready mconn --all --timeout=20s")
+    stage.run("kubectl get cpool,mconn")
+    costs = [credits_of(stage, name) for name in ("acme-s4hana", "borealis-ecc")]
+    stage.check("cloud SAP costs 4 credits and on-premises SAP 8", expected=[4, 8], seen=costs)
+    stage.check("12 credits are held, and Makini has 2 connections", expected=(12, 2), seen=held_and_open(stage))
+
+
+def a_third_waits(stage: Stage) -> None:
+    """A third customer, a small cloud CMMS (1), has to wait, and says why."""
+    stage.run(f"kubectl apply -f {stage.examples}/06-cloud-cmms.yaml")
+    stage.run("kubectl wait --for=jsonpath='{.status.phase}'=Waiting mconn/corvus-cmms --timeout=20s")
+    stage.run("kubectl get mconn corvus-cmms -o wide")
+    stage.run("kubectl get cpool")
+    found = connection(stage, "corvus-cmms")["status"]
+    need = {"need": 1, "available": 0}
+    stage.check("it waits: 1 credit is needed, 0 are available", expected=need, seen=found.get("waiting"))
+    stage.check("nothing was opened for it at Makini", expected=(12, 2), seen=held_and_open(stage))
+
+
+def an_application_reads(stage: Stage) -> None:
+    """An application reads a purchase order with the token from the Secret."""
+    read_secret(stage, "borealis-ecc")
+    order = stage.run(READ_AN_ORDER.format(examples=stage.examples))
+    stage.check("the token opens that customer's data", expected="PO-2026-0001", seen=order.split()[0])
+
+
+def a_customer_leaves(stage: Stage) -> None:
+    """The ECC customer leaves: the token dies, the credits return, and the next in line is connected."""
+    stage.run("kubectl delete mconn borealis-ecc")
+    answer = stage.run(READ_AN_ORDER.format(examples=stage.examples), exit_code=1)
+    stage.check("the copy of the token that the application kept is dead", expected="401", seen=answer.split()[0])
+    stage.check("its Secret is gone", expected=False, seen="borealis-ecc-makini" in secret_names(stage))
+    stage.run("kubectl wait --for=condition=Ready mconn/corvus-cmms --timeout=20s")
+    wait_until(lambda: books(stage)[1] == 5, SETTLE_SECONDS, lambda: f"5 credits held; the pool says {books(stage)}")
+    stage.run("kubectl get cpool,mconn")
+    stage.check("8 credits came back, and 1 of them is the CMMS's", expected=(12, 5, 7), seen=books(stage))
+
+
+def off_and_on_again(stage: Stage) -> None:
+    """Off and on again by editing YAML: a new connection with a new token."""
+    before = connection(stage, "corvus-cmms")["status"]["connectionID"]
+    old = read_secret(stage, "corvus-cmms")
+    file = f"{stage.examples}/06-cloud-cmms.yaml"
+    stage.run(f"sed 's/connected: true/connected: false/' {file} | kubectl apply -f -")
+    stage.run("kubectl wait --for=jsonpath='{.status.phase}'=Disconnected mconn/corvus-cmms --timeout=20s")
+    answer = stage.run(READ_AN_ORDER.format(examples=stage.examples), exit_code=1)
+    stage.check("off: the token is dead", expected="401", seen=answer.split()[0])
+    stage.run(f"kubectl apply -f {file}")
+    stage.run("kubectl wait --for=condition=Ready mconn/corvus-cmms --timeout=20s")
+    stage.run("kubectl events --for mconn/corvus-cmms")
+    status = connection(stage, "corvus-cmms")["status"]
+    is_new = status["connectionID"] != before
+    stage.check(f"on: {before} became {status['connectionID']}", expected=True, seen=is_new)
+    ended = [entry["connectionID"] for entry in status["history"]]
+    stage.check("status.history remembers the old one", expected=[before], seen=ended)
+    new = secret_value(stage, "corvus-cmms-makini", "token")
+    accepted = (stage.sandbox.accepts(old), stage.sandbox.accepts(new))
+    stage.check("the new token works, and the old one stays dead", expected=(False, True), seen=accepted)
+
+
+STEPS = (a_pool, two_systems, a_third_waits, an_application_reads, a_customer_leaves, off_and_on_again)
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+def read_secret(stage: Stage, name: str) -> str:
+    """Put the token of a connection, and its URL, into the environment, where the application looks."""
+    template = "kubectl get secret {0}-makini -o go-template='{{{{.data.{1} | base64decode}}}}'"
+    if "MAKINI_URL" not in stage.environment:
+        stage.export("MAKINI_URL", template.format(name, "url"))
+    return stage.export("MAKINI_TOKEN", template.format(name, "token"))
+
+
+def books(stage: Stage) -> tuple[int, int, int]:
+    """The pool's credits: total, held, available."""
+    credits_ = stage.rig.get("cpool", "production")["status"]["credits"]
+    return credits_["total"], credits_["held"], credits_["available"]
+
+
+def held_and_open(stage: Stage) -> tuple[int, int]:
+    """Credits held in the pool, and connections open at Makini."""
+    return books(stage)[1], len(stage.sandbox.connections())
+
+
+def connection(stage: Stage, name: str) -> dict[str, Any]:
+    return stage.rig.get("mconn", name, "-n", NAMESPACE)
+
+
+def credits_of(stage: Stage, name: str) -> int:
+    return connection(stage, name)["status"]["credits"]["amount"]
+
+
+def secret_names(stage: Stage) -> set[str]:
+    return {item["metadata"]["name"] for item in stage.rig.get("secret", "-n", NAMESPACE)["items"]}
+
+
+def secret_value(stage: Stage, name: str, key: str) -> str:
+    template = f"{{{{.data.{key} | base64decode}}}}"
+    return stage.rig.cluster.kubectl("get", "secret", name, "-n", NAMESPACE, "-o", f"go-template={template}").stdout
