@@ -1,11 +1,14 @@
 """What the demo plays on: a control plane, a sandbox, the operator, and a shell to type commands into."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from tests.demo.screen import Screen
 from tests.harness import OPERATOR_NAMESPACE, Rig, Sandbox
@@ -54,6 +57,13 @@ class Stage:
             raise Unexpected(f"{name}=$({command})", expected="a value", seen=problem)
         self.environment[name] = done.stdout
         return done.stdout
+
+    def get(self, path: str) -> dict[str, Any]:
+        """An object as the API server has it; for checks, which show only their result."""
+        status, text = self.rig.cluster.request("GET", path)
+        if status != HTTPStatus.OK:
+            raise Unexpected(f"GET {path}", expected=HTTPStatus.OK.value, seen=f"{status} {text}")
+        return json.loads(text)
 
     def check(self, what: str, *, expected: object, seen: object) -> None:
         """Note that it is so, or end the demo."""

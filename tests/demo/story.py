@@ -1,5 +1,6 @@
 """The steps of the demo, in order. Each is one screen at most."""
 
+import base64
 from typing import Any
 
 from tests.demo.stage import NAMESPACE, Stage
@@ -94,7 +95,7 @@ def off_and_on_again(stage: Stage) -> None:
     stage.check(f"on: {before} became {status['connectionID']}", expected=True, seen=is_new)
     ended = [entry["connectionID"] for entry in status["history"]]
     stage.check("status.history remembers the old one", expected=[before], seen=ended)
-    new = secret_value(stage, "corvus-cmms-makini", "token")
+    new = token_of(stage, "corvus-cmms")
     accepted = (stage.sandbox.accepts(old), stage.sandbox.accepts(new))
     stage.check("the new token works, and the old one stays dead", expected=(False, True), seen=accepted)
 
@@ -115,7 +116,7 @@ def read_secret(stage: Stage, name: str) -> str:
 
 def books(stage: Stage) -> tuple[int, int, int]:
     """The pool's credits: total, held, available."""
-    credits_ = stage.rig.get("cpool", "production")["status"]["credits"]
+    credits_ = stage.get("/apis/makini.io/v1beta1/creditpools/production")["status"]["credits"]
     return credits_["total"], credits_["held"], credits_["available"]
 
 
@@ -125,7 +126,7 @@ def held_and_open(stage: Stage) -> tuple[int, int]:
 
 
 def connection(stage: Stage, name: str) -> dict[str, Any]:
-    return stage.rig.get("mconn", name, "-n", NAMESPACE)
+    return stage.get(f"/apis/makini.io/v1beta1/namespaces/{NAMESPACE}/makiniconnections/{name}")
 
 
 def credits_of(stage: Stage, name: str) -> int:
@@ -133,9 +134,9 @@ def credits_of(stage: Stage, name: str) -> int:
 
 
 def secret_names(stage: Stage) -> set[str]:
-    return {item["metadata"]["name"] for item in stage.rig.get("secret", "-n", NAMESPACE)["items"]}
+    return {item["metadata"]["name"] for item in stage.get(f"/api/v1/namespaces/{NAMESPACE}/secrets")["items"]}
 
 
-def secret_value(stage: Stage, name: str, key: str) -> str:
-    template = f"{{{{.data.{key} | base64decode}}}}"
-    return stage.rig.cluster.kubectl("get", "secret", name, "-n", NAMESPACE, "-o", f"go-template={template}").stdout
+def token_of(stage: Stage, name: str) -> str:
+    secret = stage.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}-makini")
+    return base64.b64decode(secret["data"]["token"]).decode()
