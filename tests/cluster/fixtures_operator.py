@@ -95,7 +95,7 @@ class World:
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def until(self, what: Callable[[], Any], seconds: float = 30) -> Any:
-        return wait_until(what, seconds, lambda: self._seen())
+        return wait_until(what, seconds, self._seen)
 
     def until_ready(self, *names: str, seconds: float = 30) -> None:
         for name in names:

@@ -90,8 +90,9 @@ class Rig:
     def _kubeconfig(self) -> dict[str, Any]:
         admin = yaml.safe_load(self.cluster.kubeconfig.read_text())
         issued = self.cluster.kubectl("create", "token", SERVICE_ACCOUNT, "-n", OPERATOR_NAMESPACE, "--duration=24h")
+        context = {"cluster": admin["clusters"][0]["name"], "user": "operator"}
         return admin | {
             "users": [{"name": "operator", "user": {"token": issued.stdout.strip()}}],
-            "contexts": [{"name": "operator", "context": {"cluster": admin["clusters"][0]["name"], "user": "operator"}}],
+            "contexts": [{"name": "operator", "context": context}],
             "current-context": "operator",
         }

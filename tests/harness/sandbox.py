@@ -19,10 +19,11 @@ class Sandbox:
     def __init__(self, directory: Path, *arguments: str, faults: bool = True) -> None:
         self.client_id = f"client-{secrets.token_hex(4)}"
         self.client_secret = f"secret-{secrets.token_hex(16)}"
-        self.port = _free_port()
+        self.state = directory / "sandbox.sqlite"
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "makini_operator", "sandbox", "--listen", f"127.0.0.1:{self.port}"]
-        command += ["--state", str(directory / "sandbox.sqlite"), *arguments, *(["--allow-faults"] if faults else [])]
+        command += ["--state", str(self.state), *arguments, *(["--allow-faults"] if faults else [])]
         environment = inherited(
             MAKINI_SANDBOX_CLIENT_ID=self.client_id, MAKINI_SANDBOX_CLIENT_SECRET=self.client_secret
         )
@@ -38,10 +39,10 @@ class Sandbox:
 
     def call(self, method: str, path: str, *, token: str | None = None, body: object = None) -> tuple[int, Any]:
         """One request; (status, parsed JSON). Without `token` it is made as the account."""
-        status, answer = self._send(method, path, token or self._admin(), body)
+        status, answer = self._send(method, path, token or self.admin_token(), body)
         if status == 401 and token is None:
             self._token = ""
-            return self._send(method, path, self._admin(), body)
+            return self._send(method, path, self.admin_token(), body)
         return status, answer
 
     def connections(self) -> list[dict[str, Any]]:
@@ -76,7 +77,8 @@ class Sandbox:
         """How often each method and route was called since the start."""
         return self.call("GET", "/sandbox/requests")[1]
 
-    def _admin(self) -> str:
+    def admin_token(self) -> str:
+        """The token that the account's own calls are made with."""
         if not self._token:
             body = {
                 "grant_type": "client_credentials",
@@ -87,14 +89,14 @@ class Sandbox:
         return self._token
 
     def _send(self, method: str, path: str, token: str | None, body: object) -> tuple[int, Any]:
-        request = urllib.request.Request(self.url + path, method=method)
+        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - always http
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, data, timeout=10) as response:
+            with urllib.request.urlopen(request, data, timeout=10) as response:  # noqa: S310 - always http
                 return response.status, _parsed(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -115,7 +117,8 @@ def _parsed(text: bytes) -> Any:
         return text.decode(errors="replace")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

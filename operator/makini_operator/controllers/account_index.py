@@ -35,6 +35,7 @@ class AccountIndex:
         self._closed: dict[str, int] = {}
         self._needed: dict[str, int] = {}
         self._missed: dict[str, tuple[int, str]] = {}
+        self._asked: set[str] = set()
         self._begun = 0
         self._wanted = 0
         self.completed = 0
@@ -60,7 +61,8 @@ class AccountIndex:
         return self._begun
 
     def complete(self, number: int, listed: Iterable[tuple[str, Marker | None]]) -> set[str]:
-        """Take in a complete listing; returns the tags for which something may have changed."""
+        """Take in a complete listing; returns the tags that changed, and those that somebody waits to know about."""
+        asked, self._asked = self._asked, set()
         before = {i: entry.marker for i, entry in self._entries.items()}
         entries = {i: Entry(marker) for i, marker in listed if self._closed.get(i, -1) < number}
         for connection_id, entry in self._entries.items():
@@ -76,7 +78,7 @@ class AccountIndex:
         self.owned = sum(1 for entry in entries.values() if entry.marker)
         self.unowned = len(entries) - self.owned
         missed = {tag for first, tag in self._missed.values() if first < number}
-        return self._changed_tags(before) | self._settled_tags(number) | missed
+        return self._changed_tags(before) | self._settled_tags(number) | missed | asked
 
     def opened(self, connection_id: str, marker: Marker) -> None:
         """We opened this connection ourselves."""
@@ -100,9 +102,14 @@ class AccountIndex:
         self._needed.pop(tag, None)
 
     def view(self, tag: str, *, recorded_id: str | None, after: int = 1) -> RemoteView:
-        """What is known of this tag; `after` is the first listing that its pool trusts."""
+        """What is known of this tag; `after` is the first listing that its pool trusts.
+
+        Whoever sees an incomplete view is among the tags that the next complete listing returns.
+        """
         ids = tuple(sorted(self._by_tag.get(tag, ())))
         is_complete = self.completed >= max(after, self._needed.get(tag, 1))
+        if not is_complete:
+            self._asked.add(tag)
         is_absent = is_complete and recorded_id is not None and self._is_absent(recorded_id, ids, tag)
         return RemoteView(is_complete=is_complete, ids=ids, is_recorded_absent=is_absent)
 

@@ -62,7 +62,11 @@ class AccountKey:
 
 
 class Account:
-    """One account. `on_listed(account, tags)` is told what a listing changed; `on_trouble(account)` of trouble."""
+    """One account, and the loop that keeps what is known of it current.
+
+    `on_listed(account, tags)` is told what a listing changed; `on_changed(account)` when its identity
+    becomes known, and when trouble begins or ends.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ class Account:
         installation_key: InstallationKey,
         relist_every: timedelta,
         on_listed: Callable[[Account, set[str]], Awaitable[None]],
-        on_trouble: Callable[[Account], None],
+        on_changed: Callable[[Account], None],
     ) -> None:
         self.key = key
         self.identity: str | None = None
@@ -82,7 +86,7 @@ class Account:
         self._api, self._namespace, self._session = api, namespace, session
         self._installation_key = installation_key
         self._relist_every = relist_every
-        self._on_listed, self._on_trouble = on_listed, on_trouble
+        self._on_listed, self._on_changed = on_listed, on_changed
         self._wake = asyncio.Event()
         self._secret_version = ""
         self._failures = 0
@@ -128,6 +132,7 @@ class Account:
             await self._look_at_credentials()
             if self.identity is None:
                 self.identity = await self.client.identity()
+                self._on_changed(self)
             is_listing = is_relist_due or self.index.is_wanted
             if is_listing:
                 await self._list()
@@ -184,7 +189,7 @@ class Account:
     def _set_trouble(self, trouble: Trouble | None) -> None:
         before, self.trouble = self.trouble, trouble
         if (before and (before.reason, before.message)) != (trouble and (trouble.reason, trouble.message)):
-            self._on_trouble(self)
+            self._on_changed(self)
 
 
 def trouble_of(error: Exception, *, now: datetime | None = None, pause: timedelta = FIRST_RETRY) -> Trouble:

@@ -174,6 +174,8 @@ class Allocator:
         is_changed = bool(status_changes(pool.status, status))
         if is_changed and not await self._commit(pool, status):
             return True
+        if decision.batch:
+            _logger.debug("pool %s: granted to %s", self.name, ", ".join(r.name for r in decision.batch))
         self._grants |= {r.uid: Grant(r.uid, r.resource_version, r.amount, r.tier) for r in decision.batch}
         self._tell(decision)
         await self._let_go(decision)

@@ -87,7 +87,7 @@ class Operator:
                 installation_key=installation.key,
                 relist_every=self._settings.relist_every,
                 on_listed=wiring.account_listed,
-                on_trouble=wiring.account_troubled,
+                on_changed=wiring.account_changed,
             )
             self._start(_account_task(key), account.run())
             return account

@@ -61,6 +61,7 @@ class Reconciler:
     async def _step(self, connection: MakiniConnection, note: Note) -> tuple[timedelta | None, bool]:
         observation = await self._observer.observe(connection, note)
         decided = plan(observation, datetime.now(UTC))
+        _logger.debug("%s: %s", _name(connection), _in_words(decided))
         self._keep_place_in_queue(decided, connection)
         has_changed = await self._act(decided, observation, note)
         if decided.status is not None:
@@ -98,6 +99,13 @@ class Reconciler:
         self._notes.pop(uid, None)
         for allocator in self._world.allocators.values():
             allocator.withdraw(uid)
+
+
+def _in_words(decided: Plan) -> str:
+    """What was decided, for the debug log: actions, phase, and when to look again."""
+    actions = ", ".join(type(action).__name__ for action in decided.actions) or "no action"
+    phase = decided.status.phase if decided.status else "status as it is"
+    return f"{actions}; {phase}; again {f'in {decided.requeue_after}' if decided.requeue_after else 'when told'}"
 
 
 def _name(connection: MakiniConnection) -> str:

@@ -79,32 +79,20 @@ class Wiring:
 
     async def account_listed(self, account: Account, tags: set[str]) -> None:
         """A complete listing: wake those whom it concerns, and disconnect what has lost its owner (rule 11)."""
-        pools = self._world.pools_of(account)
-        for pool in pools:
+        for pool in self._world.pools_of(account):
             allocator = self._world.allocators.get(pool.metadata.uid)
             if allocator:
                 allocator.wake()
-        if account.index.completed == 1:
-            for pool in pools:
-                self._world.enqueue_pool(pool.metadata.name)
         self._world.enqueue(uid for tag in tags if (uid := self._world.uid_of(tag)))
         await self._sweep(account)
-        self._wake_those_without_end(account)
 
-    def account_troubled(self, account: Account) -> None:
-        """The account's trouble has begun, changed or ended: pools say so, connections under way go on or wait."""
+    def account_changed(self, account: Account) -> None:
+        """The account can be used now, or cannot any more: pools say so, connections under way go on or wait."""
         for pool in self._world.pools_of(account):
             allocator = self._world.allocators.get(pool.metadata.uid)
             if allocator:
                 allocator.wake()
             self._world.enqueue_pool(pool.metadata.name)
-
-    def _wake_those_without_end(self, account: Account) -> None:
-        """Connections that wait for a listing have no tag in it when nothing of theirs is left."""
-        for pool in self._world.pools_of(account):
-            for connection in self._world.connections:
-                if connection.spec.pool_ref.name == pool.metadata.name and _is_under_way(connection):
-                    self._world.queue.add(connection.metadata.uid)
 
     async def _sweep(self, account: Account) -> None:
         """Disconnect what carries our marker and belongs to no resource, by a read made after the listing."""
@@ -131,9 +119,3 @@ class Wiring:
 
 def _matters(pool: CreditPool) -> tuple[int, bool]:
     return pool.metadata.generation, pool.metadata.is_deleting
-
-
-def _is_under_way(connection: MakiniConnection) -> bool:
-    is_going_down = connection.metadata.is_deleting or not connection.spec.connected
-    has_something = bool(connection.status.credits or connection.status.connection_id or connection.status.intent)
-    return has_something and (is_going_down or connection.status.token is None)
