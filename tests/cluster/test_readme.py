@@ -141,12 +141,17 @@ def test_no_block_is_left_out() -> None:
     assert all(block.script.strip() for block in found if block.language in ("bash", "console"))
 
 
-def test_make_targets_and_files_in_the_text_exist() -> None:
+def test_make_targets_in_the_text_exist() -> None:
     text = README.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert {name for name in re.findall(r"`make ([a-z-]+)`", text) if name not in targets} == set()
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [README, ROOT / "CHANGELOG.md", ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+    assert len(links) > 20
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
 
 
 def press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
