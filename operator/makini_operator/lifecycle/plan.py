@@ -277,6 +277,10 @@ def _ended_remotely(o: Observation, connection_id: str, now: datetime) -> Plan:
     """Somebody disconnected it in the dashboard: never undone by us, because that costs money."""
     if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
         return Plan(actions=(DeleteSecret(o.connection.secret_name),))
+    if o.remote.ids:
+        return _close_duplicates(o, None, now)
+    if o.remote.ids:
+        return Plan(actions=(Close(o.remote.ids),))
     facts = closed_facts(o, Reason.DISCONNECTED_REMOTELY, now)
     return Plan(status=tell(o.connection, _inactive(connection_id), now=now, facts=facts))
 
@@ -287,7 +291,17 @@ def _stay_inactive(o: Observation, now: datetime) -> Plan:
     status = tell(o.connection, _inactive(ended or "unknown"), now=now)
     if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
         return Plan(actions=(DeleteSecret(o.connection.secret_name),), status=status)
+    if o.remote.ids:
+        return _close_duplicates(o, status, now)
     return Plan(status=status)
+
+
+def _close_duplicates(o: Observation, status: MakiniConnectionStatus | None, now: datetime) -> Plan:
+    """A duplicate of what somebody ended goes, too: credits return only when nothing of it is left."""
+    retry_at = o.trouble.retry_at if o.trouble else None
+    if retry_at and now < retry_at:
+        return Plan(status=status, requeue_after=retry_at - now)
+    return Plan(actions=(Close(o.remote.ids),), status=status)
 
 
 def _inactive(connection_id: str) -> Report:
