@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
-from makini_operator.resources.conditions import Finding, finding, merge
+from makini_operator.resources.conditions import Finding, find, finding, merge
 from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 
@@ -84,6 +84,12 @@ def _connected(status: MakiniConnectionStatus, report: Report) -> Finding:
         return finding(ConditionType.CONNECTED, holds=False, reason=report.reason, message=report.message)
     if status.intent:
         return finding(ConditionType.CONNECTED, holds=None, reason=Reason.CONNECTING, message="being opened at Makini")
+    before = find(status.conditions or [], ConditionType.CONNECTED)
+    if before and before.reason == Reason.DISCONNECTED_REMOTELY:
+        # Remembered whatever else is told meanwhile: without it the connection would be opened again by itself.
+        return finding(
+            ConditionType.CONNECTED, holds=False, reason=Reason.DISCONNECTED_REMOTELY, message=before.message
+        )
     return finding(ConditionType.CONNECTED, holds=False, reason=Reason.NOT_CONNECTED, message="not open at Makini")
 
 
