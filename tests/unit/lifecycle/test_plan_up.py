@@ -422,3 +422,23 @@ def test_one_missing_row_in_a_listing_is_not_the_end() -> None:
 def test_what_an_account_in_trouble_does_not_show_is_not_gone() -> None:
     seen = opened(ACTIVE, pool=pool(trouble=UNREACHABLE), secret=INTACT, **GONE)
     assert shown(status_of(seen)) == ("Ready", "Connected")
+
+
+def test_duplicates_of_what_somebody_ended_are_closed_before_the_credits_return() -> None:
+    assert plan(opened(ACTIVE, remote=remote("c2", gone=True)), NOW) == Plan(actions=(Close(("c2",)),))
+    paused = plan(opened(ACTIVE, remote=remote("c2", gone=True), trouble=UNREACHABLE), NOW)
+    assert (paused.actions, paused.status, paused.requeue_after) == ((), None, timedelta(seconds=5))
+
+
+def test_a_late_duplicate_of_an_inactive_connection_is_closed() -> None:
+    decided = plan(observation(connection(status=INACTIVE.dump()), remote=remote("c2")), NOW)
+    assert decided.actions == (Close(("c2",)),)
+
+
+def test_an_interlude_does_not_make_it_forget_that_somebody_ended_it() -> None:
+    meanwhile = status_of(observation(connection(status=INACTIVE.dump()), installation_trouble=ELSEWHERE))
+    assert shown(meanwhile) == ("Stalled", "InstallationElsewhere")
+    after = plan(observation(connection(status=meanwhile.dump())), NOW)
+    assert after.actions == ()
+    assert after.status is not None
+    assert shown(after.status) == ("Stalled", "DisconnectedRemotely")

@@ -1,0 +1,399 @@
+"""A small world for `plan`: one connection, its pool, its Secret and Makini, each as simple as possible.
+
+`step` does what the operator does, one action at a time, and checks after each effect what
+must never happen. What a process knows of Makini is the operator's own `AccountIndex`, filled
+by listings that this world makes; everything that a process only remembers is lost in a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.cluster.kstatus import check_honest
+from tests.unit.lifecycle.builders import (
+    ELSEWHERE,
+    FOREIGN,
+    INTACT,
+    LIFE,
+    NO_SECRET,
+    NOT_LISTED,
+    NOW,
+    POOL,
+    REFUSED,
+    SPEC,
+)
+from tests.unit.lifecycle.builders import secret as our_secret
+
+from makini_operator.controllers.account_index import AccountIndex
+from makini_operator.credits.ledger import Grant
+from makini_operator.lifecycle import actions
+from makini_operator.lifecycle.marker import Marker
+from makini_operator.lifecycle.observation import (
+    Observation,
+    RemoteView,
+    SecretState,
+    SecretView,
+    Trouble,
+)
+from makini_operator.lifecycle.plan import plan
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.reasons import Reason
+
+TAG = "tag"
+LIMIT = 12
+DOWN = Trouble(Reason.MAKINI_UNREACHABLE, "Makini does not answer")
+
+
+@dataclass
+class Memory:
+    """What one process knows and forgets when it ends."""
+
+    incarnation: str
+    index: AccountIndex
+    fresh_attempt: int | None = None
+    grant: Grant | None = None
+    is_in_queue: bool = False
+    trouble: Trouble | None = None
+    concerns: tuple[int, bool] = (0, False)
+    metadata_sent: str | None = None
+    listing: tuple[int, tuple[str, ...]] | None = None
+
+
+@dataclass
+class TheWorld:
+    """Everything there is. `replies` are the outcomes of the next calls that open; then they work."""
+
+    replies: Iterator[str] = field(default_factory=lambda: iter(()))
+    closes: Iterator[bool] = field(default_factory=lambda: iter(()))
+    now: datetime = NOW
+    exists: bool = True
+    version: int = 1
+    generation: int = 1
+    connected: bool = True
+    deleting: bool = False
+    has_finalizer: bool = False
+    status: MakiniConnectionStatus = field(default_factory=MakiniConnectionStatus)
+    others: int = 0
+    secret: str | None = None
+    """The connection whose token is in the Secret."""
+    issued_at: datetime = NOW
+    is_foreign: bool = False
+    is_down: bool = False
+    is_elsewhere: bool = False
+    alive: dict[str, int] = field(default_factory=dict)
+    """Connections at Makini, and how many listings had begun when each was opened."""
+    unannounced: set[str] = field(default_factory=set)
+    """Those that another process has opened."""
+    made: int = 0
+    posts: int = 0
+    processes: int = 0
+    listings: int = 0
+
+    def __post_init__(self) -> None:
+        self.memory = self._new_process()
+
+    # --- what may happen at any time -------------------------------------------------------------------------------
+
+    def toggle(self) -> None:
+        if not self.deleting:
+            self.connected = not self.connected
+            self._written(generation=True)
+
+    def edit(self) -> None:
+        if not self.deleting:
+            self._written(generation=True)
+
+    def delete(self) -> None:
+        if not self.deleting:
+            self.deleting = True
+            self._written(generation=True)
+            self.exists = self.has_finalizer
+
+    def crash(self) -> None:
+        self.memory = self._new_process()
+        if self.status.credits is None and self.exists:
+            self.status = self.status.model_copy(update={"touched_by": self.memory.incarnation})
+            self._written()
+
+    def end_in_dashboard(self) -> None:
+        if self.status.connection_id:
+            self.alive.pop(self.status.connection_id, None)
+
+    def open_elsewhere(self) -> None:
+        """A process that was paused before its call, and goes on after another has taken over."""
+        if self.status.credits and self.status.connection_id in self.alive:
+            self.unannounced.add(self._open_at_makini())
+
+    def take_credits(self) -> None:
+        mine = self.status.credits.amount if self.status.credits else 0
+        granted = self.memory.grant.amount if self.memory.grant else 0
+        self.others = max(0, LIMIT - max(mine, granted))
+
+    def return_credits(self) -> None:
+        self.others = 0
+
+    def lose_secret(self) -> None:
+        self.secret = None
+
+    def edit_secret(self) -> None:
+        if self.secret:
+            self.secret = "edited"  # noqa: S105 - not the id that it was published for
+
+    def make_foreign_secret(self) -> None:
+        if self.secret is None:
+            self.is_foreign = True
+
+    def remove_foreign_secret(self) -> None:
+        self.is_foreign = False
+
+    def makini_fails(self) -> None:
+        self.is_down = True
+
+    def makini_recovers(self) -> None:
+        self.is_down = False
+
+    def move_elsewhere(self) -> None:
+        """The operator starts with an installation that belongs to another cluster."""
+        self.crash()
+        self.is_elsewhere = True
+
+    def move_back(self) -> None:
+        if self.is_elsewhere:
+            self.crash()
+        self.is_elsewhere = False
+
+    def begin_listing(self) -> None:
+        if not self.is_down and self.memory.listing is None:
+            self.listings += 1
+            self.memory.listing = (self.memory.index.begin(), tuple(self.alive))
+
+    def finish_listing(self) -> None:
+        if not self.is_down and self.memory.listing:
+            number, rows = self.memory.listing
+            self.memory.index.complete(number, [(i, Marker(TAG, 4)) for i in rows])
+            self.memory.listing = None
+
+    def wait(self) -> None:
+        self.now += timedelta(minutes=5)
+
+    # --- what the operator does ------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Observe, plan, act once; returns whether anything was done."""
+        if not self.exists:
+            return False
+        seen = self._observe()
+        decided = plan(seen, self.now)
+        self.memory.is_in_queue &= any(isinstance(a, actions.RequestCredits) for a in decided.actions)
+        was_effective = False
+        for action in decided.actions:
+            failed = self._perform(action, seen)
+            was_effective |= not isinstance(action, actions.RequestCredits | actions.ListAccount)
+            if failed:
+                break
+        if decided.status is not None and decided.status != self.status and self.version == self._seen_version(seen):
+            self._write(decided.status)
+            was_effective = True
+        return was_effective
+
+    def list_when_asked(self) -> None:
+        """What an account's own loop does meanwhile."""
+        if self.memory.listing:
+            self.finish_listing()
+        elif self.memory.index.is_wanted:
+            self.begin_listing()
+
+    def is_going_down(self) -> bool:
+        return self.deleting or not self.connected
+
+    def _observe(self) -> Observation:
+        intent = self.status.intent
+        memory = self.memory
+        is_mine = intent is not None and intent.incarnation == memory.incarnation
+        return Observation(
+            connection=self._object(),
+            installation_trouble=ELSEWHERE if self.is_elsewhere else None,
+            pool=replace(
+                POOL,
+                limit=LIMIT,
+                available=LIMIT - self.others if memory.is_in_queue else None,
+                trouble=replace(DOWN, retry_at=self.now + timedelta(seconds=1)) if self.is_down else None,
+            ),
+            grant=memory.grant if memory.grant and memory.grant.resource_version == str(self.version) else None,
+            remote=self._remote(),
+            secret=self._secret(),
+            superseded_secrets=(),
+            is_login_present=True,
+            may_post=is_mine and intent is not None and intent.attempt == memory.fresh_attempt,
+            trouble=memory.trouble if memory.concerns == (self.generation, self.deleting) else None,
+            incarnation=memory.incarnation,
+            endpoint="https://api.makini.io",
+            metadata_digest="digest",
+            metadata_at_makini="digest"
+            if memory.metadata_sent and memory.metadata_sent == self.status.connection_id
+            else self.status.metadata_digest,
+        )
+
+    def _remote(self) -> RemoteView:
+        if self.is_down:
+            return NOT_LISTED
+        recorded = None if self.is_going_down() else self.status.connection_id
+        return self.memory.index.view(TAG, recorded_id=recorded)
+
+    def _secret(self) -> SecretView:
+        if self.is_foreign:
+            return FOREIGN
+        if self.secret is None:
+            return NO_SECRET
+        if self.secret == self.status.connection_id:
+            return replace(INTACT, issued_at=self.issued_at, expires_at=self.issued_at + LIFE)
+        return our_secret(SecretState.TOKEN_LOST)
+
+    def _perform(self, action: actions.Action, seen: Observation) -> bool:
+        """Do it; returns whether it failed."""
+        assert not self.is_elsewhere, "something is done in a cluster that the installation does not belong to"
+        match action:
+            case actions.AddFinalizer():
+                self.has_finalizer = True
+                self._written()
+            case actions.RemoveFinalizer():
+                self._check_nothing_is_left("the finalizer goes")
+                self.has_finalizer, self.exists = False, False
+            case actions.RequestCredits(amount, tier):
+                self.memory.is_in_queue = True
+                if self.memory.grant is None and self.others + amount <= LIMIT:
+                    self.memory.grant = Grant("acme-uid", str(self.version), amount, tier)
+            case actions.DeleteSecret():
+                self.secret = None
+            case _:
+                return self._perform_at_makini(action, seen)
+        return False
+
+    def _perform_at_makini(self, action: actions.Action, seen: Observation) -> bool:
+        match action:
+            case actions.ListAccount():
+                self.memory.index.request()
+            case actions.Open():
+                return self._open(seen)
+            case actions.Close(ids):
+                return self._close(ids)
+            case actions.SendMetadata(connection_id):
+                return self._send_metadata(connection_id)
+            case actions.PublishToken(connection_id):
+                return self._publish_token(connection_id)
+            case _:
+                raise AssertionError(f"{action} is not expected here")
+        return False
+
+    def _send_metadata(self, connection_id: str) -> bool:
+        if connection_id not in self.alive:
+            return self._fail()
+        self.memory.metadata_sent = connection_id
+        return False
+
+    def _publish_token(self, connection_id: str) -> bool:
+        assert not self.is_foreign, "a foreign Secret is overwritten"
+        assert not self.is_going_down(), "a token is published on the way down"
+        if connection_id not in self.alive:
+            return self._fail()
+        self.secret, self.issued_at = connection_id, self.now
+        return False
+
+    def _open(self, seen: Observation) -> bool:
+        intent = self.status.intent
+        assert seen.may_post, "opened without permission"
+        assert intent is not None, "opened without an intent"
+        assert self.memory.fresh_attempt == intent.attempt, "opened on an intent that was used or is another process's"
+        assert self.status.credits is not None, "opened without credits"
+        assert set(self.alive) <= self.unannounced, "opened although one is open already"
+        self.memory.fresh_attempt = None
+        self.posts += 1
+        self.memory.index.doubt(TAG)
+        reply = next(self.replies, "created")
+        if self.is_down or reply in {"not sent", "refused"}:
+            self.memory.index.settle(TAG)
+            if reply == "refused" and not self.is_down:
+                self.memory.trouble, self.memory.concerns = REFUSED, (self.generation, self.deleting)
+                return False
+            return self._fail()
+        if reply == "lost before":
+            return self._fail()
+        made = self._open_at_makini()
+        if reply == "lost after":
+            return self._fail()
+        self.memory.index.opened(made, Marker(TAG, 4))
+        self.memory.index.settle(TAG)
+        self.memory.trouble = None
+        return False
+
+    def _close(self, ids: tuple[str, ...]) -> bool:
+        assert self.secret is None or not self.is_going_down(), "closed at Makini before the Secret is gone"
+        for connection_id in ids:
+            if not next(self.closes, True):
+                return self._fail()
+            self.alive.pop(connection_id, None)
+            self.memory.index.closed(connection_id)
+        self.memory.trouble = None
+        return False
+
+    def _fail(self) -> bool:
+        self.memory.trouble = replace(DOWN, retry_at=self.now + timedelta(seconds=1))
+        self.memory.concerns = (self.generation, self.deleting)
+        return True
+
+    def _write(self, status: MakiniConnectionStatus) -> None:
+        before, self.status = self.status, status
+        self._written()
+        metadata = {"name": "acme", "generation": self.generation}
+        check_honest({"kind": "MakiniConnection", "metadata": metadata, "status": status.dump()})
+        if before.credits and not status.credits:
+            self._check_nothing_is_left("credits return")
+        if status.credits and not before.credits:
+            assert self.has_finalizer, "credits are held without a finalizer"
+            assert self.others + status.credits.amount <= LIMIT, "more is held than the pool has"
+        intent = status.intent
+        if intent and intent != before.intent and intent.incarnation == self.memory.incarnation:
+            self.memory.fresh_attempt = intent.attempt
+
+    def _check_nothing_is_left(self, what: str) -> None:
+        """Another process's call may land after the last listing began: nobody can know of that one yet."""
+        known = {i for i, born in self.alive.items() if i not in self.unannounced or born < self.listings}
+        assert not known, f"{what} while {sorted(known)} is alive at Makini"
+
+    def _written(self, *, generation: bool = False) -> None:
+        self.version += 1
+        self.generation += generation
+        if self.memory.grant and int(self.memory.grant.resource_version) < self.version:
+            self.memory.grant = None
+
+    def _open_at_makini(self) -> str:
+        self.made += 1
+        connection_id = f"c{self.made}"
+        self.alive[connection_id] = self.listings
+        return connection_id
+
+    def _object(self) -> MakiniConnection:
+        metadata: dict[str, Any] = {
+            "name": "acme",
+            "namespace": "tenant",
+            "uid": "acme-uid",
+            "resourceVersion": str(self.version),
+            "generation": self.generation,
+            "finalizers": [CONNECTION_FINALIZER] if self.has_finalizer else [],
+        }
+        if self.deleting:
+            metadata["deletionTimestamp"] = "2025-03-01T12:00:00Z"
+        spec = SPEC | {"connected": self.connected}
+        return MakiniConnection.parse({"metadata": metadata, "spec": spec, "status": self.status.dump()})
+
+    def _seen_version(self, seen: Observation) -> int:
+        return int(seen.connection.metadata.resource_version)
+
+    def _new_process(self) -> Memory:
+        self.processes += 1
+        memory = Memory(f"process-{self.processes}", AccountIndex(wake=lambda: None))
+        memory.index.request()
+        return memory
