@@ -78,6 +78,7 @@ class AccountIndex:
         self.owned = sum(1 for entry in entries.values() if entry.marker)
         self.unowned = len(entries) - self.owned
         missed = {tag for first, tag in self._missed.values() if first < number}
+        self._missed = {i: (first, tag) for i, (first, tag) in self._missed.items() if first >= number - 1}
         return self._changed_tags(before) | self._settled_tags(number) | missed | asked
 
     def opened(self, connection_id: str, marker: Marker) -> None:

@@ -91,7 +91,7 @@ class Account:
         self._secret_version = ""
         self._failures = 0
         self.index = AccountIndex(wake=self._wake.set)
-        self.client = self._new_client()
+        self.client: MakiniClient
 
     @property
     def facts(self) -> AccountFacts:
@@ -102,6 +102,11 @@ class Account:
         """Keep identity, credentials and listing current until cancelled."""
         loop = asyncio.get_running_loop()
         relist_at = loop.time()
+        try:
+            self.client = self._new_client()
+        except ValueError as error:
+            self._set_trouble(Trouble(Reason.INVALID_ACCOUNT_URL, f"{error}: mend the url in the pool's spec.account"))
+            return
         while True:
             if await self._attempt(is_relist_due=loop.time() >= relist_at):
                 relist_at = loop.time() + self._relist_every.total_seconds()
@@ -139,6 +144,10 @@ class Account:
         except (CredentialsMissing, MakiniError, KubeError) as error:
             self._failures += 1
             self._set_trouble(trouble_of(error))
+            return False
+        except Exception:
+            self._failures += 1
+            _logger.exception("account %s: unexpected error; tried again", self.key.url)
             return False
         self._failures = 0
         self._set_trouble(None)

@@ -31,6 +31,8 @@ GATHER = 0.05
 """Seconds to wait for more requests before a decision: one pool write serves them all."""
 RETRY = 1.0
 """Seconds to wait after a failed call to Kubernetes."""
+RETRY_AFTER_BUG = 5.0
+"""Seconds to wait after an error that should not happen: it must stop neither the process nor the other pools."""
 
 
 class Allocator:
@@ -99,6 +101,12 @@ class Allocator:
             except KubeError as error:
                 _logger.warning("pool %s: %s", self.name, error)
                 await asyncio.sleep(RETRY)
+                continue
+            except LeadershipLost:
+                raise
+            except Exception:
+                _logger.exception("pool %s: unexpected error; everything is decided anew", self.name)
+                await asyncio.sleep(RETRY_AFTER_BUG)
                 continue
             await self._wake.wait()
             await asyncio.sleep(GATHER)

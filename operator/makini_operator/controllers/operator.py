@@ -35,6 +35,10 @@ from makini_operator.kube.session import open_session
 _logger = logging.getLogger(__name__)
 
 
+DRAIN = timedelta(seconds=10)
+"""How long reconciles that are under way may take at a clean stop."""
+
+
 class StartError(Exception):
     """The operator cannot start; the message says what to do."""
 
@@ -73,7 +77,7 @@ class Operator:
                 try:
                     await watch(world, self._configuration, self._stop)
                 finally:
-                    await self._end_tasks()
+                    await self._end_tasks(world.queue)
         if self._failure is not None:
             raise self._failure
 
@@ -158,7 +162,10 @@ class Operator:
         _logger.critical("%s ended: %s", task.get_name(), task.exception())
         self._stop.set()
 
-    async def _end_tasks(self) -> None:
+    async def _end_tasks(self, queue: WorkQueue) -> None:
+        """Let reconciles under way come to their end: a token that was minted should reach its Secret."""
+        if self._failure is None:
+            await queue.close(within=DRAIN)
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

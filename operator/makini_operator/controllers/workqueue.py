@@ -8,6 +8,7 @@ at a time; an unexpected error costs one reconcile, never the process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,8 @@ class WorkQueue:
         self._again: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
+        self._closing = asyncio.Event()
+        self._idle = asyncio.Event()
 
     def __len__(self) -> int:
         """How many keys wait to be worked on, those with a delay not counted."""
@@ -54,6 +57,13 @@ class WorkQueue:
         loop = asyncio.get_running_loop()
         self._timers[key] = loop.call_later(max(0.0, delay.total_seconds()), self.add, key)
 
+    async def close(self, *, within: timedelta) -> None:
+        """Take up nothing new, and let what is being worked on come to its end."""
+        self._closing.set()
+        if self._active:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), within.total_seconds())
+
     async def run(self) -> None:
         """Work until cancelled; whatever is being worked on is cancelled with it."""
         try:
@@ -68,11 +78,15 @@ class WorkQueue:
         while True:
             key = await self._ready.get()
             self._waiting.discard(key)
+            if self._closing.is_set():
+                continue
             self._active.add(key)
             try:
                 await self._attempt(key)
             finally:
                 self._active.discard(key)
+                if self._closing.is_set() and not self._active:
+                    self._idle.set()
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)

@@ -19,7 +19,12 @@ from makini_operator.resources.pool import (
 from makini_operator.resources.reasons import ConditionType, Reason
 
 PERMANENT = frozenset(
-    {Reason.ACCOUNT_CHANGED, Reason.ACCOUNT_CREDENTIALS_REFUSED, Reason.INSTALLATION_ELSEWHERE, Reason.REQUEST_REJECTED}
+    {
+        Reason.ACCOUNT_CHANGED,
+        Reason.ACCOUNT_CREDENTIALS_REFUSED,
+        Reason.INSTALLATION_ELSEWHERE,
+        Reason.INVALID_ACCOUNT_URL,
+    }
 )
 """Troubles of an account that only a person can end."""
 

@@ -30,7 +30,6 @@ class Reason(StrEnum):
     # a connection's life
     CONNECTED = "Connected"
     CONNECTING = "Connecting"
-    DISCONNECTING = "Disconnecting"
     DISCONNECTED = "Disconnected"
     DISCONNECTED_REMOTELY = "DisconnectedRemotely"
     NOT_CONNECTED = "NotConnected"
@@ -38,7 +37,6 @@ class Reason(StrEnum):
     CREDITS_GRANTED = "CreditsGranted"
     CREDITS_RETURNED = "CreditsReturned"
     WAITING_FOR_CREDITS = "WaitingForCredits"
-    NO_CREDITS_NEEDED = "NoCreditsNeeded"
     POOL_ON_HOLD = "PoolOnHold"
     POOL_NOT_FOUND = "PoolNotFound"
     POOL_NOT_READY = "PoolNotReady"
@@ -51,7 +49,6 @@ class Reason(StrEnum):
     LOGIN_SECRET_NOT_FOUND = "LoginSecretNotFound"  # noqa: S105 - a reason, not a secret
     CREDENTIALS_REJECTED = "CredentialsRejected"
     REQUEST_REJECTED = "RequestRejected"
-    INVALID_RESOURCE = "InvalidResource"
     # the token
     TOKEN_PUBLISHED = "TokenPublished"  # noqa: S105 - a reason, not a token
     TOKEN_PENDING = "TokenPending"  # noqa: S105 - a reason, not a token
@@ -63,6 +60,7 @@ class Reason(StrEnum):
     ACCOUNT_REACHABLE = "AccountReachable"
     ACCOUNT_CREDENTIALS_NOT_FOUND = "AccountCredentialsNotFound"
     ACCOUNT_CREDENTIALS_REFUSED = "AccountCredentialsRefused"
+    INVALID_ACCOUNT_URL = "InvalidAccountURL"
     ACCOUNT_CHANGED = "AccountChanged"
     INSTALLATION_ELSEWHERE = "InstallationElsewhere"
     # a pool
