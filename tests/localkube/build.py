@@ -1,4 +1,4 @@
-"""Builds the control plane binary once, and finds it again.
+"""Builds the control plane binary, and others that tests need, once, and finds them again.
 
 Why: the build costs minutes, so it happens once per version of its sources, for all
 checkouts of this user. The folder's name is a hash of everything that decides the
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,9 +30,6 @@ from tests.localkube.errors import LocalKubeError
 MODULE = Path(__file__).parent
 KUBERNETES = "v1.36.3"
 """What the binary calls itself. The same version as k8s.io/kubernetes in go.mod."""
-
-PACKAGES_ESTIMATE = 2710
-"""Packages that a build with an empty cache compiles: only for the progress lines."""
 
 _PROGRESS_SECONDS = 10
 _FEW_CPUS = 4
@@ -50,6 +48,67 @@ _LINKER = ["-s", "-w"] + [
 FLAGS = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags={' '.join(_LINKER)}"]
 
 
+@dataclass(frozen=True)
+class Program:
+    """One Go program of this repository.
+
+    Attributes:
+        name: what its file is called.
+        title: what messages call it.
+        module: the folder of its go.mod.
+        package: its package's folder in the module.
+        minutes: how long a build takes on two cores with an empty compile cache, at most.
+        packages: how many packages such a build compiles; only for the progress lines.
+        links: further names in its folder under which it can be called.
+    """
+
+    name: str
+    title: str
+    module: Path
+    package: str
+    minutes: int
+    packages: int
+    links: tuple[str, ...] = ()
+
+    @property
+    def source_hash(self) -> str:
+        """Twelve hexadecimal digits that change whenever the binary would."""
+        digest = hashlib.sha256(json.dumps([FLAGS, platform.system(), platform.machine()]).encode())
+        sources = (self.module / self.package).glob("*.go")
+        for path in sorted([*sources, self.module / "go.mod", self.module / "go.sum"]):
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def path(self) -> Path:
+        """Where the binary of these sources is, or will be after `ensure`."""
+        return cache_home() / f"{self.name}-{self.source_hash}" / self.name
+
+    def ensure(self, report: Callable[[str], None] | None = None) -> Path:
+        """The binary, built now if these sources were not built before.
+
+        Args:
+            report: gets one line of progress at a time; the default writes to standard error.
+
+        Raises:
+            LocalKubeError: no Go toolchain, or the build failed; the text has the compiler's last lines.
+        """
+        report = report or report_to_stderr
+        binary = self.path
+        if binary.exists():
+            return binary
+        # One lock for all programs: two compilers at once would only share the same cores.
+        with locked(cache_home() / "localkube.lock", lambda: report(f"waiting for a build before {self.title}")):
+            if not binary.exists():
+                _build(self, binary, report)
+        return binary
+
+
+def control_plane() -> Program:
+    """etcd, kube-apiserver, kube-controller-manager and kubectl in one."""
+    return Program("localkube", f"Kubernetes {KUBERNETES}", MODULE, ".", minutes=6, packages=2710, links=("kubectl",))
+
+
 def cache_home() -> Path:
     """The folder of everything this project keeps between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -57,35 +116,18 @@ def cache_home() -> Path:
 
 
 def binary_path() -> Path:
-    """Where the binary of these sources is, or will be after `ensure`."""
-    return cache_home() / f"localkube-{source_hash()}" / "localkube"
+    """Where the control plane's binary is, or will be after `ensure`."""
+    return control_plane().path
 
 
 def source_hash() -> str:
-    """Twelve hexadecimal digits that change whenever the binary would."""
-    digest = hashlib.sha256(json.dumps([FLAGS, platform.system(), platform.machine()]).encode())
-    for path in sorted([*MODULE.glob("*.go"), MODULE / "go.mod", MODULE / "go.sum"]):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
+    """The control plane's `Program.source_hash`."""
+    return control_plane().source_hash
 
 
 def ensure(report: Callable[[str], None] | None = None) -> Path:
-    """The binary, built now if these sources were not built before.
-
-    Args:
-        report: gets one line of progress at a time; the default writes to standard error.
-
-    Raises:
-        LocalKubeError: no Go toolchain, or the build failed; the text has the compiler's last lines.
-    """
-    report = report or report_to_stderr
-    binary = binary_path()
-    if binary.exists():
-        return binary
-    with locked(cache_home() / "localkube.lock", lambda: report("waiting for another build of the control plane")):
-        if not binary.exists():
-            _build(binary, report)
-    return binary
+    """The control plane's binary; see `Program.ensure`."""
+    return control_plane().ensure(report)
 
 
 def report_to_stderr(line: str) -> None:
@@ -107,13 +149,14 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
         yield
 
 
-def _build(binary: Path, report: Callable[[str], None]) -> None:
-    go = toolchain.find(MODULE, cache_home(), report)
-    report(f"building Kubernetes {KUBERNETES} with {go.go} (once; up to 6 minutes on two cores)")
+def _build(program: Program, binary: Path, report: Callable[[str], None]) -> None:
+    go = toolchain.find(program.module, cache_home(), report)
+    report(f"building {program.title} with {go.go} (once; up to {program.minutes} minutes on two cores)")
     with tempfile.TemporaryDirectory(dir=cache_home(), prefix="building-") as scratch:
-        folder = Path(scratch) / "localkube"
-        _compile(go, folder / "localkube", report)
-        (folder / "kubectl").symlink_to("localkube")
+        folder = Path(scratch) / program.name
+        _compile(program, go, folder / program.name, report)
+        for link in program.links:
+            (folder / link).symlink_to(program.name)
         shutil.rmtree(binary.parent, ignore_errors=True)
         folder.rename(binary.parent)
 
@@ -136,11 +179,12 @@ def _environment(go: toolchain.Toolchain) -> dict[str, str]:
     return environment
 
 
-def _compile(go: toolchain.Toolchain, output: Path, report: Callable[[str], None]) -> None:
-    command = [str(go.go), "build", "-v", "-p", str(os.cpu_count() or 1), *FLAGS, "-o", str(output), "."]
+def _compile(program: Program, go: toolchain.Toolchain, output: Path, report: Callable[[str], None]) -> None:
+    package = f"./{program.package}"
+    command = [str(go.go), "build", "-v", "-p", str(os.cpu_count() or 1), *FLAGS, "-o", str(output), package]
     started = time.monotonic()
-    build = subprocess.Popen(command, cwd=MODULE, env=_environment(go), stderr=subprocess.PIPE, text=True)
-    progress = _Progress(build.stderr)
+    build = subprocess.Popen(command, cwd=program.module, env=_environment(go), stderr=subprocess.PIPE, text=True)
+    progress = _Progress(build.stderr, program.packages)
     try:
         while build.returncode is None:
             try:
@@ -155,17 +199,18 @@ def _compile(go: toolchain.Toolchain, output: Path, report: Callable[[str], None
         progress.finish()
     if build.returncode:
         words = "\n  ".join(progress.messages[-20:])
-        raise LocalKubeError(f"building the control plane failed: go build said\n  {words}")
+        raise LocalKubeError(f"building {program.title} failed: go build said\n  {words}")
     report(f"built in {time.monotonic() - started:.0f} s")
 
 
 class _Progress:
     """Counts what `go build -v` prints: a line for each package, and whatever else it has to say."""
 
-    def __init__(self, stream: IO[str] | None) -> None:
+    def __init__(self, stream: IO[str] | None, expected: int) -> None:
         if stream is None:
             raise TypeError("the build must have its standard error piped")
         self.messages: list[str] = []
+        self._expected = expected
         self._packages = 0
         self._downloads = 0
         self._stream = stream
@@ -175,7 +220,7 @@ class _Progress:
     def line(self, seconds: float) -> str:
         if self._downloads and not self._packages:
             return f"{seconds:.0f} s: downloaded {self._downloads} modules"
-        return f"{seconds:.0f} s: compiled {self._packages} of about {PACKAGES_ESTIMATE} packages"
+        return f"{seconds:.0f} s: compiled {self._packages} of about {self._expected} packages"
 
     def finish(self) -> None:
         self._reader.join()

@@ -4,9 +4,8 @@
 //
 // Why: the tests and the demo want the real API server (schema, CEL, RBAC, garbage
 // collection) on a machine that has no container engine. Building the four from
-// their Go modules costs one build and needs nothing but a Go toolchain. The node
-// components (scheduler, kubelet, kube-proxy) live in the same module and are one
-// import and one case away.
+// their Go modules costs one build and needs nothing but a Go toolchain. What a node
+// needs besides (scheduler, kubelet, kube-proxy) is the program in the folder node.
 package main
 
 import (

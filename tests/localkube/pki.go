@@ -22,26 +22,43 @@ import (
 const validity = 7 * 24 * time.Hour
 
 // leaves are the certificates that one authority signs. Names and organizations are the
-// ones Kubernetes' own roles are bound to; a later node component adds its line here.
+// ones Kubernetes' own roles are bound to. Those of a node are written only for a node.
 var leaves = []struct {
 	file         string
 	commonName   string
 	organization string
 	isServer     bool
+	isOfNode     bool
 }{
 	{file: "apiserver", commonName: "kube-apiserver", isServer: true},
 	{file: "etcd", commonName: "etcd", isServer: true},
 	{file: "admin", commonName: "localkube-admin", organization: "system:masters"},
 	{file: "controller-manager", commonName: "system:kube-controller-manager"},
+	{file: "scheduler", commonName: "system:kube-scheduler", isOfNode: true},
+	{file: "kubelet", commonName: "system:node:", organization: "system:nodes", isServer: true, isOfNode: true},
+	{file: "proxy", commonName: "system:kube-proxy", isOfNode: true},
+	{file: "dns", commonName: "system:coredns", isOfNode: true},
 }
 
 // writePKI fills the directory in arguments with ca.crt, a .crt and .key for each leaf,
 // and sa.key and sa.pub for service account tokens. The authority's key is not kept.
+// With a node's name and address, the node's leaves are among them and every server's
+// certificate is good for the address.
 func writePKI(arguments []string) error {
-	if len(arguments) != 1 {
-		return errors.New("expected one argument, the directory to write to")
+	if len(arguments) != 1 && len(arguments) != 3 {
+		return errors.New("expected the directory to write to, and for a node also its name and its address")
 	}
 	directory := arguments[0]
+	var node string
+	addresses := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4(10, 96, 0, 1)}
+	if len(arguments) == 3 {
+		node = arguments[1]
+		address := net.ParseIP(arguments[2])
+		if address == nil {
+			return fmt.Errorf("expected an IP address of the node, found %q", arguments[2])
+		}
+		addresses = append(addresses, address)
+	}
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return err
 	}
@@ -50,7 +67,14 @@ func writePKI(arguments []string) error {
 		return err
 	}
 	for _, leaf := range leaves {
-		template := newTemplate(leaf.commonName)
+		if leaf.isOfNode && node == "" {
+			continue
+		}
+		name := leaf.commonName
+		if leaf.file == "kubelet" {
+			name += node
+		}
+		template := newTemplate(name)
 		template.KeyUsage = x509.KeyUsageDigitalSignature
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		if leaf.organization != "" {
@@ -58,7 +82,7 @@ func writePKI(arguments []string) error {
 		}
 		if leaf.isServer {
 			template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
-			template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4(10, 96, 0, 1)}
+			template.IPAddresses = addresses
 			template.DNSNames = []string{
 				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
 				"kubernetes.default.svc.cluster.local",
