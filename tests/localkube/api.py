@@ -9,14 +9,14 @@ import json
 import ssl
 from typing import Any
 
-from tests.localkube.components import HOST, Layout
+from tests.localkube.components import Layout
 
 
 class Api:
     """An administrator's connection to one control plane; certificates are verified both ways."""
 
     def __init__(self, layout: Layout) -> None:
-        self._port = layout.api_port
+        self._host, self._port = layout.host, layout.api_port
         self._tls = ssl.create_default_context(cafile=layout.pki / "ca.crt")
         self._tls.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
 
@@ -26,7 +26,7 @@ class Api:
         Raises:
             OSError: nothing answered, or something else than this control plane did.
         """
-        connection = http.client.HTTPSConnection(HOST, self._port, context=self._tls, timeout=10)
+        connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=10)
         headers = {"User-Agent": user_agent, "Content-Type": "application/json"}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -2,7 +2,8 @@
 
 Why: everything that makes this control plane what it is stands here as data: loopback
 only, TLS verified everywhere, RBAC as in a real cluster, an audit log of every write.
-Nothing here starts a process. A node component is one more function.
+Nothing here starts a process. With a node (`tests.localnode`), the API server listens at
+the node's address instead.
 """
 
 import base64
@@ -18,14 +19,16 @@ HOST = "127.0.0.1"
 _ADVERTISED = "192.0.2.1"
 
 # These need a cloud or a node and would only log errors here.
-_CONTROLLERS_OFF = (
+_OFF_WITHOUT_CLOUD = (
     "cloud-node-lifecycle-controller",
     "node-ipam-controller",
-    "node-lifecycle-controller",
     "node-route-controller",
+    "service-lb-controller",
+)
+_OFF_WITHOUT_NODE = (
+    "node-lifecycle-controller",
     "persistentvolume-attach-detach-controller",
     "persistentvolume-expander-controller",
-    "service-lb-controller",
 )
 
 AUDIT_POLICY = {
@@ -49,12 +52,13 @@ AUDIT_POLICY = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything of one control plane lies, and on which loopback ports it listens."""
+    """Where everything of one control plane lies, on which ports it listens, and at which address clients reach it."""
 
     directory: Path
     etcd_port: int
     etcd_peer_port: int
     api_port: int
+    host: str = HOST
 
     @property
     def pki(self) -> Path:
@@ -103,7 +107,7 @@ def apiserver(at: Layout) -> list[str]:
     cert, key = at.pki / "apiserver.crt", at.pki / "apiserver.key"
     return [
         "kube-apiserver",
-        f"--bind-address={HOST}",
+        f"--bind-address={at.host}",
         f"--secure-port={at.api_port}",
         f"--advertise-address={_ADVERTISED}",
         "--endpoint-reconciler-type=none",
@@ -127,8 +131,9 @@ def apiserver(at: Layout) -> list[str]:
     ]
 
 
-def controller_manager(at: Layout) -> list[str]:
-    """Namespaces, garbage collection, service accounts, Jobs and the rest that needs no node."""
+def controller_manager(at: Layout, *, node: bool = False) -> list[str]:
+    """Namespaces, garbage collection, service accounts, Jobs and the rest; with a node, also what looks after it."""
+    off = sorted({*_OFF_WITHOUT_CLOUD, *(() if node else _OFF_WITHOUT_NODE)})
     return [
         "kube-controller-manager",
         f"--kubeconfig={at.directory / 'controller-manager.kubeconfig'}",
@@ -137,19 +142,24 @@ def controller_manager(at: Layout) -> list[str]:
         "--use-service-account-credentials=true",
         f"--root-ca-file={at.pki / 'ca.crt'}",
         f"--service-account-private-key-file={at.pki / 'sa.key'}",
-        f"--controllers={','.join(['*', *(f'-{name}' for name in _CONTROLLERS_OFF)])}",
+        f"--controllers={','.join(['*', *(f'-{name}' for name in off)])}",
         "--kube-api-qps=200",
         "--kube-api-burst=400",
     ]
 
 
-def write_files(at: Layout) -> None:
-    """Writes what the command lines refer to, except the certificates."""
-    at.log("any").parent.mkdir()
+def write_files(at: Layout, *components: str) -> None:
+    """Writes what the command lines refer to, except the certificates.
+
+    Args:
+        at: where; its certificates are there already.
+        components: further ones that get a kubeconfig, by the name of their certificate.
+    """
+    at.log("any").parent.mkdir(exist_ok=True)
     (at.directory / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY), encoding="utf-8")
     for path, identity in (
         (at.kubeconfig, "admin"),
-        (at.directory / "controller-manager.kubeconfig", "controller-manager"),
+        *((at.directory / f"{name}.kubeconfig", name) for name in ("controller-manager", *components)),
     ):
         path.touch(mode=0o600)  # clients warn about a key that others can read
         path.write_text(_kubeconfig(at, identity), encoding="utf-8")
@@ -161,7 +171,7 @@ def _kubeconfig(at: Layout, identity: str) -> str:
     def encoded(file: str) -> str:
         return base64.b64encode((at.pki / file).read_bytes()).decode()
 
-    server = {"server": f"https://{HOST}:{at.api_port}", "certificate-authority-data": encoded("ca.crt")}
+    server = {"server": f"https://{at.host}:{at.api_port}", "certificate-authority-data": encoded("ca.crt")}
     user = {"client-certificate-data": encoded(f"{identity}.crt"), "client-key-data": encoded(f"{identity}.key")}
     config = {
         "apiVersion": "v1",
