@@ -19,7 +19,7 @@ POOL_FINALIZER = "makini.io/in-use"
 DEFAULT_ACCOUNT_URL = "https://api.makini.io"
 MAX_CREDITS = 1_000_000
 
-_LOCAL = "['localhost', '127.0.0.1', '[::1]'].exists(h, url(self).getHostname() == h)"
+_LOCAL = "['localhost', '127.0.0.1', '::1'].exists(h, url(self).getHostname() == h)"
 _IN_CLUSTER = "url(self).getHostname().endsWith('.svc') || url(self).getHostname().endsWith('.svc.cluster.local')"
 
 AccountURL = Annotated[
