@@ -22,8 +22,8 @@ OPERATOR = "localhost/makini-operator:test"
 SANDBOX = "localhost/makini-sandbox:test"
 
 _BUSYBOX_COMMANDS = (
-    "cat date dd echo env false grep head hostname id ip ls mkdir nc netstat nslookup ping printf ps rm seq sh sleep "
-    "sync tail tee test touch tr true uname wc wget"
+    "cat date dd echo env false grep head hostname httpd id ip ls mkdir nc netstat nslookup ping printf ps rm seq sh "
+    "sleep sync tail tee test touch tr true uname wc wget"
 )
 
 

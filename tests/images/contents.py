@@ -123,7 +123,7 @@ def _of_other_platforms() -> set[str]:
 
 def _is_unused_model(path: str) -> bool:
     model = _KUBERNETES_MODELS.match(path)
-    return bool(model) and model["module"] not in _KUBERNETES_KEPT
+    return model is not None and model["module"] not in _KUBERNETES_KEPT
 
 
 def _mode(source: Path) -> int:
@@ -142,9 +142,9 @@ def _libraries(files: Iterable[Path | bytes]) -> Tree:
     packages = Path(sysconfig.get_path("platlib"))
     needed = {path for path in needed if not path.is_relative_to(packages)}
     folder = PurePosixPath(str(standard).lstrip("/"))
-    return {folder / path.name: File(path.resolve(), 0o755) for path in needed} | {
-        PurePosixPath(loader.lstrip("/")): File(Path(loader).resolve(), 0o755) for loader in loaders
-    }
+    tree: Tree = {folder / path.name: File(path.resolve(), 0o755) for path in needed}
+    tree |= {PurePosixPath(loader.lstrip("/")): File(Path(loader).resolve(), 0o755) for loader in loaders}
+    return tree
 
 
 def _is_binary(path: Path) -> bool:

@@ -76,9 +76,9 @@ class Node:
     def log(self, component: str) -> Path:
         return self.control_plane.log(component)
 
-    def save(self, **changes: Process) -> Self:
-        """The node with these changes, on disk too; a reader sees the old or the new text, never half of one."""
-        changed = replace(self, **changes)
+    def save(self, *, supervisor: Process | None = None, init: Process | None = None) -> Self:
+        """The node with what is known now, on disk too; a reader sees the old or the new text, never half of one."""
+        changed = replace(self, supervisor=supervisor or self.supervisor, init=init or self.init)
         self._write(_FILE, asdict(changed) | {"directory": str(self.directory)})
         return changed
 
