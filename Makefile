@@ -15,6 +15,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 LOCALKUBE = $(PYTHON3) -m tests.localkube
+LOCALNODE = $(PYTHON3) -m tests.localnode
 PYTEST_ARGS ?=
 
 SANDBOX_LISTEN ?= 127.0.0.1:8500
@@ -53,8 +54,14 @@ format: venv ## Format, and fix what the linter can fix
 	$(VENV)/bin/ruff format .
 
 .PHONY: test
-test: venv localkube ## All tests; the first run builds the control plane (up to 6 minutes)
+test: venv localkube node-if-possible ## All tests; the first run builds the control plane (up to 6 minutes) and the node (4)
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+# Without a node the tests that need one are skipped, and say so at the end.
+.PHONY: node-if-possible
+node-if-possible:
+	@if [ -z "$${MAKINI_NODE_KUBECONFIG:-}" ] && [ "$${MAKINI_SKIP_NODE:-}" != 1 ] && $(LOCALNODE) check; then \
+		$(LOCALNODE) build; fi
 
 .PHONY: localkube
 localkube: ## Build the test control plane (cached)
@@ -67,6 +74,27 @@ cluster-up: ## Start a local control plane and print KUBECONFIG=...
 .PHONY: cluster-down
 cluster-down: ## Stop it; nothing of it is left
 	@$(LOCALKUBE) down
+
+.PHONY: node-up
+node-up: ## Start a local node that runs pods, and print KUBECONFIG=... (Linux, root, cgroups of version 1)
+	@$(LOCALNODE) up
+
+.PHONY: node-down
+node-down: ## Stop it; nothing of it is left
+	@$(LOCALNODE) down
+
+.PHONY: node-images
+node-images: venv ## Build the operator's and the sandbox's image without a container engine; into the node if it is up
+	@$(PYTHON) -m tests.images build --output build/makini-operator.tar
+	@if $(LOCALNODE) status >/dev/null; then $(LOCALNODE) load build/makini-operator.tar; fi
+
+.PHONY: kind-up
+kind-up: ## Start a kind cluster with the images in it (needs Docker, kind and kubectl; CI here cannot run it)
+	@tests/kind/up.sh
+
+.PHONY: kind-down
+kind-down: ## Delete the kind cluster
+	@kind delete cluster --name "$${MAKINI_KIND_NAME:-makini}" && rm -f build/kind.kubeconfig
 
 .PHONY: demo
 demo: venv localkube ## Show the operator at work on a control plane of its own
@@ -84,16 +112,18 @@ sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN
 	exec $(VENV)/bin/makini-operator sandbox --listen $(SANDBOX_LISTEN) --state $(SANDBOX_STATE)
 
 .PHONY: lock
-lock: ## Make requirements.lock anew from pyproject.toml
+lock: ## Make requirements.lock anew from pyproject.toml, and from it the part that is in the operator's image
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON3) -m venv "$$tools" && \
 		"$$tools/bin/pip" install --quiet uv && \
 		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header --all-extras pyproject.toml -o requirements.lock
+			--no-header --all-extras pyproject.toml -o requirements.lock && \
+		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header --no-annotate --constraints requirements.lock pyproject.toml -o requirements-operator.lock
 
 .PHONY: clean
-clean: cluster-down ## Stop the control plane; remove .venv, build output and tool caches
+clean: cluster-down node-down ## Stop the control plane and the node; remove .venv, build output and tool caches
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: bench test-integrations explore node-up node-down
-bench test-integrations explore node-up node-down:
+.PHONY: bench test-integrations explore
+bench test-integrations explore:
 	@echo "make $@ is not available in this version" >&2; exit 2

@@ -8,7 +8,7 @@ the node's address instead.
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -58,7 +58,7 @@ class Layout:
     etcd_port: int
     etcd_peer_port: int
     api_port: int
-    host: str = HOST
+    host: str = field(default=HOST, kw_only=True)
 
     @property
     def pki(self) -> Path:

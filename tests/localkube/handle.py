@@ -57,6 +57,7 @@ class Handle:
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(self.directory / "kubectl-cache"),
             "KUBERC": "off",
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), self.layout.host])),
         }
 
     def kubectl(

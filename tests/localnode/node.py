@@ -172,7 +172,7 @@ def _spawn(directory: Path, *, stay: bool) -> "subprocess.Popen[bytes]":
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(directory.iterdir()):
         raise LocalKubeError(f"{directory} has files in it that are not a node's. Choose an empty folder.")
-    directory.chmod(0o711)  # pods that are not root reach their volumes through it
+    directory.chmod(0o700)
     (directory / "logs").mkdir()
     with (directory / "logs" / "supervisor.log").open("wb") as log:
         child = subprocess.Popen(

@@ -37,9 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if "node" in report.keywords]
-    if skipped and (reason := _reason_to_skip()):
+    if skipped:
         terminalreporter.section("NODE TESTS SKIPPED", red=True, bold=True)
-        terminalreporter.line(f"{reason}. This run says nothing about pods.")
+        reason = _reason_to_skip() or "see the reasons above"
+        terminalreporter.line(f"{len(skipped)} skipped ({reason}): this run says little or nothing about pods.")
 
 
 def _reason_to_skip() -> str | None:

@@ -50,6 +50,9 @@ def test_nothing_is_left_after_a_stop_and_pods_are_only_reached_through_authenti
         trusted = ssl.create_default_context(cafile=running.layout.pki / "ca.crt")
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"https://{running.node.address}:10250/pods", context=trusted, timeout=5)
+        position = running.audit_position()
+        running.kubectl("create", "configmap", "one")
+        assert [entry["objectRef"]["name"] for entry in running.writes(position, user="localkube-admin")] == ["one"]
         node = running.node
     assert left(node, members) == []
     assert Path("/proc/self/mounts").read_text() == mounts_before
