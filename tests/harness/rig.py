@@ -1,4 +1,4 @@
-"""A control plane with the CRDs, the operator's ServiceAccount and RBAC, and the operator as a process."""
+"""A control plane with the CRDs, the operator's ServiceAccount, RBAC and policies, and the operator as a process."""
 
 import json
 import sys
@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OPERATOR_NAMESPACE = "makini-system"
 SERVICE_ACCOUNT = "makini-operator"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{SERVICE_ACCOUNT}"
+CHART_FILES = ROOT / "charts/makini-operator/files"
+RBAC = "rbac.authorization.k8s.io/v1"
 
 
 class Rig:
@@ -26,14 +28,13 @@ class Rig:
         self.operator = self._operator_process()
 
     def install(self) -> None:
-        """CRDs, namespace, ServiceAccount and the chart's rules; safe to repeat."""
+        """CRDs, namespace, ServiceAccount, and the chart's rules, roles and policies; safe to repeat."""
         self.apply(*(yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))))
         names = ("crd/creditpools.makini.io", "crd/makiniconnections.makini.io")
         self.cluster.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
-        rules = yaml.safe_load((ROOT / "charts/makini-operator/files/cluster-rules.yaml").read_text())
+        rules = yaml.safe_load((CHART_FILES / "cluster-rules.yaml").read_text())
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SERVICE_ACCOUNT}
-        rbac = "rbac.authorization.k8s.io/v1"
         self.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}},
             {
@@ -41,15 +42,18 @@ class Rig:
                 "kind": "ServiceAccount",
                 "metadata": {"name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE},
             },
-            {"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": SERVICE_ACCOUNT}, "rules": rules},
+            {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": SERVICE_ACCOUNT}, "rules": rules},
             {
-                "apiVersion": rbac,
+                "apiVersion": RBAC,
                 "kind": "ClusterRoleBinding",
                 "metadata": {"name": SERVICE_ACCOUNT},
                 "roleRef": role,
                 "subjects": [account],
             },
+            *tenant_roles(),
+            *policies(),
         )
+        wait_until(self._policies_are_in_force, 30, lambda: "the admission policies to be in force")
 
     def start_operator(self, *arguments: str) -> None:
         """Start the operator and wait until it has read the cluster."""
@@ -75,6 +79,20 @@ class Rig:
             "stringData": {"client_id": sandbox.client_id, "client_secret": sandbox.client_secret},
         }
 
+    def _policies_are_in_force(self) -> bool:
+        """Policies are loaded together, a moment after the last is stored; a refused dry run shows that they are."""
+        labels = {"makini.io/connection": "nobody"}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "probe", "namespace": "default", "labels": labels},
+            "spec": {"containers": [{"name": "probe", "image": "none"}]},
+        }
+        tried = self.cluster.kubectl(
+            "create", "--dry-run=server", "-f", "-", input=json.dumps(pod), check=False
+        )  # fmt: skip
+        return "workflow-label.makini.io" in tried.stderr
+
     def _has_read_cluster(self) -> bool:
         assert self.operator.is_running, "the operator has ended"
         return "Starting the watch-stream for makiniconnections" in self.operator.text()[self._said :]
@@ -96,3 +114,26 @@ class Rig:
             "contexts": [{"name": "operator", "context": context}],
             "current-context": "operator",
         }
+
+
+def tenant_roles() -> list[dict[str, Any]]:
+    """The chart's roles that the cluster's own view, edit and admin pass on."""
+    return [
+        {
+            "apiVersion": RBAC,
+            "kind": "ClusterRole",
+            "metadata": {
+                "name": role["name"],
+                "labels": {f"rbac.authorization.k8s.io/aggregate-to-{to}": "true" for to in role["aggregateTo"]},
+            },
+            "rules": role["rules"],
+        }
+        for role in yaml.safe_load((CHART_FILES / "tenant-roles.yaml").read_text())
+    ]
+
+
+def policies() -> list[dict[str, Any]]:
+    """The chart's admission policies, for the operator's user in its namespace."""
+    texts = (path.read_text() for path in sorted((CHART_FILES / "policies").glob("*.yaml")))
+    for_us = (text.replace("@OPERATOR@", OPERATOR_USER).replace("@NAMESPACE@", OPERATOR_NAMESPACE) for text in texts)
+    return [policy for text in for_us for policy in yaml.safe_load_all(text)]
