@@ -1,0 +1,541 @@
+"""Each admission policy as the users it is for: what passes, what is refused, and that the refusal says what to do."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.cluster.fixtures_operator import Manifest
+from tests.cluster.people import ADMIN, EDITOR, GITOPS, OWNER, POOL_ADMIN, TENANT, People, edited
+from tests.harness.rig import OPERATOR_NAMESPACE, Rig, policies
+from tests.localkube.waiting import wait_until
+
+FOREIGN_LOGIN = "spec refers to Secret login, which you (tenant) may not get in namespace"
+MANAGED = "is managed by the makini operator: change the MakiniConnection instead"
+LOOKS_LIKE_OURS = "label makini.io/managed-by: operator marks what the makini operator made: leave it out"
+NOT_YOUR_STATUS = "status holds the credits and the connection's id, so only the operator writes it"
+STAYS_PAID = "stays open, paid, and with a token that works"
+PROTECTED = "remove the annotation makini.io/protect first"
+MARKS_WORKFLOWS = "marks the workflows of a MakiniConnection"
+HOLDS_TOKEN = "holds the token of MakiniConnection acme, and this pod is none of its workflows"  # noqa: S105 - a message
+FINALIZER = "makini.io/disconnect"
+OURS = {"makini.io/managed-by": "operator"}
+WORKFLOW = {"makini.io/connection": "acme"}
+
+
+@pytest.fixture
+def people(installed: Rig, namespace: str) -> Iterator[People]:
+    made = People(installed, namespace)
+    installed.apply(made.secret("login"), made.secret("other"))
+    yield made
+    for item in made.get("mconn")["items"]:
+        where = ("mconn", item["metadata"]["name"], "-n", namespace)
+        empty = '{"metadata":{"finalizers":null,"annotations":{"makini.io/protect":null}}}'
+        installed.cluster.kubectl("patch", *where, "--type=merge", "-p", empty)
+
+
+@pytest.fixture
+def acme(people: People) -> Manifest:
+    """A connection that somebody with all rights made."""
+    people.rig.apply(people.connection("acme"))
+    return people.get("mconn", "acme")
+
+
+def patched(kind: str, name: str, patch: Manifest, *options: str) -> tuple[str, ...]:
+    return ("patch", kind, name, "--type=merge", "-p", json.dumps(patch), *options)
+
+
+# --- references ------------------------------------------------------------------------------------------------------
+
+
+def test_no_policy_has_an_expression_that_the_server_warns_about(installed: Rig) -> None:
+    names = {policy["metadata"]["name"] for policy in policies()}
+
+    def checked() -> list[Manifest] | None:
+        found = installed.get("validatingadmissionpolicies")["items"]
+        ours = [policy for policy in found if policy["metadata"]["name"] in names]
+        return ours if all("typeChecking" in policy.get("status", {}) for policy in ours) else None
+
+    for policy in wait_until(checked, 30, "the server to check the types of all policies"):
+        assert policy["status"]["typeChecking"] == {}, policy["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "how", [("create",), ("create", "--save-config"), ("apply", "--server-side"), ("apply",)], ids=" ".join
+)
+def test_a_connection_may_refer_only_to_a_secret_that_its_writer_may_get(people: People, how: tuple[str, ...]) -> None:
+    assert FOREIGN_LOGIN in people.says(TENANT, *how, manifest=people.connection("acme"))
+    people.grant(TENANT, "", "secrets", "get", "login")
+    said = people.says(TENANT, *how, manifest=people.connection("acme"))
+    assert "may not" not in said
+    assert people.get("mconn", "acme")
+    assert "refers to Secret other" in people.says(TENANT, *how, manifest=people.connection("second", "other"))
+
+
+def test_a_generated_name_hides_nothing(people: People) -> None:
+    manifest = people.connection("unused")
+    manifest["metadata"] = {"generateName": "acme-", "namespace": people.namespace}
+    assert FOREIGN_LOGIN in people.says(TENANT, "create", manifest=manifest)
+    assert people.says(EDITOR, "create", manifest=manifest) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, ADMIN, OWNER, GITOPS])
+def test_who_may_get_the_secret_anyway_needs_nothing_more(people: People, user: str) -> None:
+    assert people.says(user, "create", manifest=people.connection("acme")) == ""
+
+
+def test_only_what_a_change_newly_refers_to_is_looked_at(people: People, acme: Manifest) -> None:
+    for harmless in ({"connected": False}, {"metadata": {"plan": "gold"}}, {"token": {"secretName": "elsewhere"}}):
+        assert people.says(TENANT, *patched("mconn", "acme", {"spec": harmless})) == ""
+    stolen = {"authorization": {"credentials": {"secretRef": {"name": "other"}}}}
+    refusal = "spec refers to Secret other, which you (tenant) may not get"
+    assert refusal in people.says(TENANT, *patched("mconn", "acme", {"spec": stolen}))
+    assert refusal in people.says(TENANT, "replace", manifest=edited(people.get("mconn", "acme"), **stolen))
+    applied = people.connection("acme", "other")
+    assert refusal in people.says(TENANT, "apply", "--server-side", "--force-conflicts", manifest=applied)
+    assert people.get("mconn", "acme")["spec"]["authorization"] == acme["spec"]["authorization"]
+
+
+def test_a_pool_may_refer_only_to_account_secrets_that_its_writer_may_get(people: People) -> None:
+    name = f"pool-{people.namespace}"
+    url = "https://evil.example"
+    account: Manifest = {"credentialsSecretRef": {"name": "account-a"}}
+    pool: Manifest = {
+        "apiVersion": "makini.io/v1beta1",
+        "kind": "CreditPool",
+        "metadata": {"name": name},
+        "spec": {"credits": 1, "account": account},
+    }
+    refusal = (
+        f"spec.account refers to Secret account-a, which you (pool-admin) may not get in namespace {OPERATOR_NAMESPACE}"
+    )
+    assert refusal in people.says(POOL_ADMIN, "create", manifest=pool)
+    people.rig.apply(pool)
+    try:
+        assert people.says(POOL_ADMIN, *patched("cpool", name, {"spec": {"credits": 2, "hold": True}})) == ""
+        assert refusal in people.says(POOL_ADMIN, *patched("cpool", name, {"spec": {"account": {"url": url}}}))
+        in_operators = People(people.rig, OPERATOR_NAMESPACE)
+        in_operators.grant(POOL_ADMIN, "", "secrets", "get", "account-a")
+        sandbox = {"url": url, "credentialsSecretRef": {"name": "account-b"}}
+        change = {"spec": {"account": {"url": url, "sandbox": sandbox}}}
+        said = people.says(POOL_ADMIN, *patched("cpool", name, change))
+        assert "spec.account.sandbox refers to Secret account-b, which you (pool-admin) may not get" in said
+        assert people.says(POOL_ADMIN, *patched("cpool", name, {"spec": {"account": {"url": url}}})) == ""
+    finally:
+        for kind in ("role", "rolebinding"):
+            people.rig.cluster.kubectl("delete", kind, "--all", "-n", OPERATOR_NAMESPACE)
+        people.rig.cluster.kubectl("delete", "cpool", name)
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", [OWNER, GITOPS])
+def test_only_the_operator_writes_status(people: People, acme: Manifest, user: str) -> None:
+    forged = {"status": {"connectionID": "somebody-elses"}}
+    full = people.connection("acme") | forged
+    assert NOT_YOUR_STATUS in people.says(user, *patched("mconn", "acme", forged, "--subresource=status"))
+    assert NOT_YOUR_STATUS in people.says(user, "replace", "--subresource=status", manifest=acme | forged)
+    assert NOT_YOUR_STATUS in people.says(
+        user, "apply", "--server-side", "--subresource=status", "--field-manager=thief", manifest=full
+    )
+    assert "connectionID" not in people.get("mconn", "acme")["status"]
+    assert people.operator_says(*patched("mconn", "acme", forged, "--subresource=status")) == ""
+
+
+def test_nobody_else_writes_a_pools_status(people: People) -> None:
+    name = f"pool-{people.namespace}"
+    spec = {"credits": 1, "account": {"credentialsSecretRef": {"name": "a"}}}
+    meta = {"name": name}
+    people.rig.apply({"apiVersion": "makini.io/v1beta1", "kind": "CreditPool", "metadata": meta, "spec": spec})
+    books = {"status": {"credits": {"total": 99, "held": 0, "available": 99, "waiting": 0}}}
+    for user in (GITOPS, POOL_ADMIN):
+        said = people.says(user, *patched("cpool", name, books, "--subresource=status"))
+        assert NOT_YOUR_STATUS in said or 'User "pool-admin" cannot' in said
+    assert people.operator_says(*patched("cpool", name, books, "--subresource=status")) == ""
+    people.rig.cluster.kubectl("delete", "cpool", name)
+
+
+@pytest.mark.parametrize("user", [EDITOR, ADMIN])
+def test_the_aggregated_roles_hold_connections_but_never_their_status(people: People, user: str) -> None:
+    assert people.says(user, "create", manifest=people.connection("acme")) == ""
+    assert people.says(user, *patched("mconn", "acme", {"spec": {"connected": False}})) == ""
+    forged = {"status": {"connectionID": "x"}}
+    assert "forbidden" in people.says(user, *patched("mconn", "acme", forged, "--subresource=status"))
+    assert people.says(user, "delete", "mconn", "acme") == ""
+
+
+# --- finalizers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(people: People, acme: Manifest) -> Manifest:
+    """The connection with the operator's finalizer and one of somebody else's."""
+    finalizers = [FINALIZER, "example.com/theirs"]
+    people.rig.apply(acme | {"metadata": {"name": "acme", "namespace": people.namespace, "finalizers": finalizers}})
+    return people.get("mconn", "acme")
+
+
+@pytest.mark.parametrize("user", [TENANT, ADMIN])
+@pytest.mark.parametrize("deleting", [False, True])
+def test_the_operators_finalizer_is_not_for_others_to_take_off(
+    people: People, held: Manifest, user: str, *, deleting: bool
+) -> None:
+    if deleting:
+        assert people.says(user, "delete", "mconn", "acme", "--wait=false") == ""
+        held = people.get("mconn", "acme")
+    none = {"metadata": {"finalizers": None}}
+    assert STAYS_PAID in people.says(user, *patched("mconn", "acme", none))
+    stripped = held | {"metadata": held["metadata"] | {"finalizers": ["example.com/theirs"]}}
+    assert STAYS_PAID in people.says(user, "replace", manifest=stripped)
+    ours = held | {"metadata": held["metadata"] | {"finalizers": [FINALIZER]}}
+    assert people.says(user, "replace", manifest=ours) == ""
+    assert people.get("mconn", "acme")["metadata"]["finalizers"] == [FINALIZER]
+
+
+def test_who_may_abandon_may_take_it_off_that_connection(people: People, held: Manifest) -> None:
+    people.rig.apply(people.connection("second"))
+    second = people.get("mconn", "second")
+    people.rig.apply(
+        second | {"metadata": {"name": "second", "namespace": people.namespace, "finalizers": [FINALIZER]}}
+    )
+    none = {"metadata": {"finalizers": None}}
+    people.grant(TENANT, "makini.io", "makiniconnections/abandon", "update", "acme")
+    wait_until(lambda: people.says(TENANT, *patched("mconn", "acme", none)) == "", 10, "the right to be in force")
+    assert "makini-operator abandon" in people.says(TENANT, *patched("mconn", "second", none))
+    assert held["metadata"]["finalizers"][0] == FINALIZER
+
+
+def test_a_pools_finalizer_needs_the_right_in_the_whole_cluster(people: People) -> None:
+    name = f"pool-{people.namespace}"
+    spec = {"credits": 1, "account": {"credentialsSecretRef": {"name": "a"}}}
+    meta = {"name": name, "finalizers": ["makini.io/in-use"]}
+    people.rig.apply({"apiVersion": "makini.io/v1beta1", "kind": "CreditPool", "metadata": meta, "spec": spec})
+    none = patched("cpool", name, {"metadata": {"finalizers": None}})
+    assert STAYS_PAID in people.says(POOL_ADMIN, *none)
+    assert people.says(GITOPS, *none) == ""
+    people.rig.cluster.kubectl("delete", "cpool", name)
+
+
+# --- children --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def children(people: People, acme: Manifest) -> tuple[Manifest, Manifest]:
+    """The token's Secret and a workflow's CronJob, as the operator makes them."""
+    token = people.child(people.secret("acme-makini", token="token"), acme)  # noqa: S106
+    cronjob = people.child(people.cronjob("acme-nightly", WORKFLOW), acme)
+    for manifest in (token, cronjob):
+        assert people.operator_says("create", manifest=manifest) == ""
+    return people.get("secret", "acme-makini"), people.get("cronjob", "acme-nightly")
+
+
+@pytest.mark.parametrize("user", [EDITOR, ADMIN, OWNER, GITOPS])
+def test_children_are_changed_only_by_the_operator(
+    people: People, children: tuple[Manifest, Manifest], user: str
+) -> None:
+    token, cronjob = children
+    for kind, obj, change in (
+        ("secret", token, {"data": {"token": "Zm9yZ2Vk"}}),
+        ("cronjob", cronjob, {"spec": {"suspend": True}}),
+    ):
+        name = obj["metadata"]["name"]
+        assert MANAGED in people.says(user, *patched(kind, name, change))
+        assert MANAGED in people.says(user, "label", kind, name, "makini.io/managed-by-")
+        assert MANAGED in people.says(user, "label", kind, name, "makini.io/connection=other", "--overwrite")
+        assert MANAGED in people.says(user, *patched(kind, name, {"metadata": {"ownerReferences": None}}))
+        replaced = obj | {key: obj[key] | value for key, value in change.items()}
+        assert MANAGED in people.says(user, "replace", manifest=replaced)
+        bare = {"name": name, "namespace": people.namespace}
+        applied = {key: obj[key] for key in ("apiVersion", "kind")} | {"metadata": bare} | change
+        if kind == "secret":
+            said = people.says(user, "apply", "--server-side", "--force-conflicts", manifest=applied)
+            assert MANAGED in said
+        assert people.says(user, "annotate", kind, name, "backup.example.com/at=today") == ""
+        assert people.says(user, "label", kind, name, "team=erp") == ""
+        assert people.says(user, "delete", kind, name) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, GITOPS])
+def test_nobody_makes_what_looks_like_the_operators(people: People, user: str) -> None:
+    fake = people.secret("fake")
+    fake["metadata"]["labels"] = OURS
+    generated = fake | {"metadata": {"generateName": "fake-", "namespace": people.namespace, "labels": OURS}}
+    cronjob = people.cronjob("fake")
+    cronjob["metadata"]["labels"] = OURS
+    for how, manifest in (
+        (("create",), fake),
+        (("create",), generated),
+        (("apply", "--server-side"), fake),
+        (("create",), cronjob),
+    ):
+        assert LOOKS_LIKE_OURS in people.says(user, *how, manifest=manifest)
+    assert MANAGED in people.says(user, "label", "secret", "login", "makini.io/managed-by=operator")
+    assert people.says(user, "label", "secret", "login", "makini.io/managed-by=me") == ""
+
+
+def test_controllers_are_not_hindered(people: People, children: tuple[Manifest, Manifest]) -> None:
+    """The CronJob makes a Job, the Job a pod with the label; the garbage collector takes everything with its owner."""
+    kubectl = people.rig.cluster.kubectl
+    earlier = {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}}
+    kubectl(
+        *patched("cronjob", "acme-nightly", earlier, "--subresource=status"), "-n", people.namespace
+    )  # a start was missed, so the controller catches up at once
+
+    def pods() -> list[Manifest]:
+        return people.get("pods", "-l", "makini.io/connection=acme")["items"]
+
+    (pod,) = wait_until(pods, 30, lambda: kubectl("get", "events,jobs", "-n", people.namespace).stdout)
+    assert pod["metadata"]["ownerReferences"][0]["kind"] == "Job"
+    assert people.says(TENANT, "delete", "mconn", "acme") == ""
+    for kind in ("cronjob", "job", "pod"):
+        wait_until(lambda kind=kind: people.get(kind)["items"] == [], 30, f"every {kind} to go with its connection")
+    wait_until(lambda: "acme-makini" not in str(people.get("secret")), 30, "the token to go with its connection")
+    assert children
+
+
+def test_orphaning_children_passes(people: People, children: tuple[Manifest, Manifest]) -> None:
+    assert people.says(TENANT, "delete", "mconn", "acme", "--cascade=orphan") == ""
+    wait_until(
+        lambda: "ownerReferences" not in people.get("secret", "acme-makini")["metadata"], 30, "the Secret's release"
+    )
+    assert children
+
+
+# --- the operator's fence --------------------------------------------------------------------------------------------
+
+
+def test_the_operator_works_freely_on_what_it_made(people: People, children: tuple[Manifest, Manifest]) -> None:
+    for obj, change in zip(children, ({"data": {"token": "bmV3"}}, {"spec": {"suspend": True}}), strict=True):
+        kind, name = obj["kind"].lower(), obj["metadata"]["name"]
+        assert people.operator_says(*patched(kind, name, change)) == ""
+        assert people.operator_says("delete", kind, name) == ""
+
+
+def test_the_operator_repairs_a_label_that_somebody_stripped(
+    people: People, children: tuple[Manifest, Manifest]
+) -> None:
+    token, _ = children
+    people.rig.cluster.kubectl("label", "secret", "acme-makini", "makini.io/managed-by-", "-n", people.namespace)
+    assert people.operator_says("label", "secret", "acme-makini", "makini.io/managed-by=operator") == ""
+    assert token["metadata"]["labels"] == people.get("secret", "acme-makini")["metadata"]["labels"]
+
+
+def test_the_operator_cannot_touch_what_is_not_its_own(people: People, acme: Manifest) -> None:
+    own, spec = "touches only a Secret that it made", "spec is people's: the operator writes only status"
+    adopt = people.child(people.secret("login"), acme)
+    account_token = people.child(people.secret("robot"), acme) | {"type": "kubernetes.io/service-account-token"}
+    account_token["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
+    labelled = people.secret("labelled")
+    labelled["metadata"]["labels"] = OURS
+    people.rig.apply(people.cronjob("theirs"), people.pod("theirs"))
+    cases: list[tuple[str, tuple[str, ...], Manifest | None]] = [
+        (own, ("create",), people.secret("new")),
+        (own, ("create",), labelled),
+        (own, ("create",), people.child(people.secret("new"), acme, label=False)),
+        (own, ("apply", "--server-side", "--force-conflicts"), adopt),
+        (own, patched("secret", "login", {"data": {"login": "eA=="}}), None),
+        (own, ("delete", "secret", "login"), None),
+        (own, ("create",), people.secret("makini-installation")),
+        ("never one that holds a ServiceAccount's token", ("create",), account_token),
+        ("touches only a CronJob that it made", ("create",), people.cronjob("new")),
+        ("touches only a CronJob that it made", patched("cronjob", "theirs", {"spec": {"suspend": True}}), None),
+        ("touches only a CronJob that it made", ("delete", "cronjob", "theirs"), None),
+        ("makes no Pod", ("create",), people.pod("new")),
+        ("makes no Pod", ("create",), people.pod("new", WORKFLOW)),
+        ("makes no Job", ("create",), people.job("new")),
+        ("ends only those of its own workflows", ("delete", "pod", "theirs", "--wait=false"), None),
+        (spec, patched("mconn", "acme", {"spec": {"connected": False}}), None),
+        (spec, ("delete", "mconn", "acme"), None),
+        (spec, ("create",), people.connection("new")),
+    ]
+    for fragment, what, manifest in cases:
+        assert fragment in people.operator_says(*what, manifest=manifest), what
+    assert people.operator_says(*patched("mconn", "acme", {"metadata": {"finalizers": [FINALIZER]}})) == ""
+
+
+def test_the_operator_keeps_its_installation_secret_but_never_deletes_it(people: People) -> None:
+    there = people.rig.cluster.kubectl("get", "secret", "makini-installation", "-n", OPERATOR_NAMESPACE, check=False)
+    secret = people.secret("makini-installation", OPERATOR_NAMESPACE)
+    if there.returncode:
+        assert people.operator_says("create", "--dry-run=server", manifest=secret) == ""
+    said = people.operator_says("create", "--dry-run=server", manifest=people.secret("another", OPERATOR_NAMESPACE))
+    assert "touches only a Secret that it made" in said
+    people.rig.cluster.kubectl("apply", "-f", "-", input=json.dumps(people.secret("kept", OPERATOR_NAMESPACE)))
+    said = people.operator_says("delete", "secret", "kept", "-n", OPERATOR_NAMESPACE)
+    assert "touches only a Secret that it made" in said
+    people.rig.cluster.kubectl("delete", "secret", "kept", "-n", OPERATOR_NAMESPACE)
+
+
+# --- protection ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", [TENANT, OWNER, GITOPS])
+def test_a_protected_connection_is_not_deleted(people: People, acme: Manifest, user: str) -> None:
+    assert people.says(user, "annotate", "mconn", "acme", "makini.io/protect=true") == ""
+    for what in (("acme",), ("--all",), ("acme", "--cascade=foreground"), ("acme", "--force", "--grace-period=0")):
+        assert PROTECTED in people.says(user, "delete", "mconn", *what)
+    assert people.says(user, "annotate", "mconn", "acme", "makini.io/protect-") == ""
+    assert people.says(user, "delete", "mconn", "acme") == ""
+    assert acme
+
+
+def test_a_protected_pool_is_not_deleted(people: People) -> None:
+    name = f"pool-{people.namespace}"
+    spec = {"credits": 1, "account": {"credentialsSecretRef": {"name": "a"}}}
+    meta = {"name": name, "annotations": {"makini.io/protect": "true"}}
+    people.rig.apply({"apiVersion": "makini.io/v1beta1", "kind": "CreditPool", "metadata": meta, "spec": spec})
+    assert PROTECTED in people.says(POOL_ADMIN, "delete", "cpool", name)
+    assert people.says(POOL_ADMIN, "annotate", "cpool", name, "makini.io/protect-") == ""
+    assert people.says(POOL_ADMIN, "delete", "cpool", name) == ""
+
+
+def test_protection_does_not_hold_a_namespace(people: People, installed: Rig) -> None:
+    kubectl = installed.cluster.kubectl
+    name = f"{people.namespace}-gone"
+    kubectl("create", "namespace", name)
+    manifest = people.connection("acme")
+    manifest["metadata"] = {"name": "acme", "namespace": name, "annotations": {"makini.io/protect": "true"}}
+    installed.apply(manifest)
+    kubectl("delete", "namespace", name, "--timeout=30s")
+    assert kubectl("get", "namespace", name, check=False).returncode != 0
+
+
+# --- the label of workflows ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", [EDITOR, OWNER, GITOPS])
+def test_only_workflows_carry_their_label(people: People, children: tuple[Manifest, Manifest], user: str) -> None:
+    labelled_job, labelled_cronjob = people.job("fake"), people.cronjob("fake")
+    for manifest in (labelled_job, labelled_cronjob):
+        manifest["metadata"]["labels"] = WORKFLOW
+    generated = people.pod("unused", WORKFLOW)
+    generated["metadata"] = {"generateName": "fake-", "namespace": people.namespace, "labels": WORKFLOW}
+    for fragment, manifest in (
+        (MARKS_WORKFLOWS, people.pod("fake", WORKFLOW)),
+        (MARKS_WORKFLOWS, generated),
+        (MARKS_WORKFLOWS, labelled_job),
+        (MARKS_WORKFLOWS, labelled_cronjob),
+        (MARKS_WORKFLOWS, people.job("fake", WORKFLOW)),
+        (MARKS_WORKFLOWS, people.cronjob("fake", WORKFLOW)),
+    ):
+        assert fragment in people.says(user, "create", manifest=manifest)
+    from_ours = people.says(user, "create", "job", "by-hand", "--from=cronjob/acme-nightly")
+    assert MARKS_WORKFLOWS in from_ours
+    assert people.says(user, "create", manifest=people.pod("plain")) == ""
+    assert MARKS_WORKFLOWS in people.says(user, "label", "pod", "plain", "makini.io/connection=acme")
+    assert people.says(user, "label", "pod", "plain", "team=erp") == ""
+    assert people.says(user, "create", manifest=people.job("plain")) == ""
+    assert children
+
+
+def test_a_workflow_pod_keeps_its_label(people: People, acme: Manifest) -> None:
+    job = "system:serviceaccount:kube-system:job-controller"
+    assert people.says(job, "create", manifest=people.pod("work", WORKFLOW)) == ""
+    for change in ("makini.io/connection-", "makini.io/connection=other"):
+        assert MARKS_WORKFLOWS in people.says(EDITOR, "label", "pod", "work", change, "--overwrite")
+    assert people.says(EDITOR, "delete", "pod", "work", "--wait=false") == ""
+    assert acme
+
+
+def test_a_deployment_cannot_make_pods_with_the_label(people: People) -> None:
+    labels = {"app": "thief"} | WORKFLOW
+    template = {"metadata": {"labels": labels}, "spec": people.pod("x")["spec"]}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "thief", "namespace": people.namespace},
+        "spec": {"selector": {"matchLabels": {"app": "thief"}}, "template": template},
+    }
+    assert people.says(EDITOR, "create", manifest=deployment) == ""
+    notes = lambda: [e["note"] for e in people.get("events.events.k8s.io")["items"]]  # noqa: E731
+    wait_until(lambda: any(MARKS_WORKFLOWS in note for note in notes()), 30, notes)
+    assert people.get("pods")["items"] == []
+
+
+# --- token mounts ----------------------------------------------------------------------------------------------------
+
+_VOLUME = {"name": "token", "secret": {"secretName": "acme-makini"}}
+_PROJECTED = {"name": "token", "projected": {"sources": [{"secret": {"name": "acme-makini"}}]}}
+_ENV = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "acme-makini", "key": "token"}}}
+_FROM = {"secretRef": {"name": "acme-makini"}}
+_WORK = {"name": "init", "image": "example.com/work:1"}
+USES: dict[str, dict[str, Any]] = {
+    "volume": {"volumes": [_VOLUME]},
+    "projected": {"volumes": [_PROJECTED]},
+    "env": {"container": {"env": [_ENV]}},
+    "envFrom": {"container": {"envFrom": [_FROM]}},
+    "init": {"initContainers": [_WORK | {"env": [_ENV]}]},
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_pod_that_uses_a_token_is_warned_about(people: People, acme: Manifest, use: str) -> None:
+    manifest = people.pod("reader", **USES[use])
+    said = lambda: people.says(EDITOR, "create", "--dry-run=server", manifest=manifest)  # noqa: E731
+    warned = wait_until(lambda: said() if HOLDS_TOKEN in said() else "", 20, said)
+    assert warned.startswith("Warning:")
+    assert people.says(EDITOR, "create", manifest=people.pod("plain", volumes=[_other(_VOLUME)])) == ""
+    assert acme
+
+
+def test_a_debugging_container_that_uses_a_token_is_warned_about(people: People, acme: Manifest) -> None:
+    assert people.says(EDITOR, "create", manifest=people.pod("plain")) == ""
+    path = f"/api/v1/namespaces/{people.namespace}/pods/plain"
+    pod = people.get("pod", "plain")
+    pod["spec"]["ephemeralContainers"] = [_WORK | {"name": "debug", "env": [_ENV]}]
+
+    def said() -> str:
+        return people.says(OWNER, "replace", "--raw", f"{path}/ephemeralcontainers", manifest=pod)
+
+    assert acme
+    # `kubectl replace --raw` shows no warnings, so the enforced form has to show it.
+    with enforced(people):
+        wait_until(lambda: HOLDS_TOKEN in said(), 20, said)
+
+
+def test_enforced_only_workflow_pods_use_a_token(people: People, acme: Manifest) -> None:
+    job = "system:serviceaccount:kube-system:job-controller"
+    assert acme
+    with enforced(people):
+        for use, spec in USES.items():
+            refused_with(lambda spec=spec: people.says(EDITOR, "create", manifest=people.pod("reader", **spec)))
+            assert HOLDS_TOKEN in people.says(job, "create", manifest=people.pod("stray", **spec)), use
+        assert HOLDS_TOKEN in people.says(job, "create", manifest=people.pod("w", {"team": "x"}, volumes=[_VOLUME]))
+        assert people.says(job, "create", manifest=people.pod("work", WORKFLOW, volumes=[_VOLUME])) == ""
+        assert people.says(EDITOR, "create", manifest=people.pod("plain", volumes=[_other(_VOLUME)])) == ""
+
+
+def test_a_secret_of_another_name_is_a_token_too_when_the_connection_says_so(people: People) -> None:
+    people.rig.apply(people.connection("acme", token={"secretName": "shared"}))
+    volume = {"name": "token", "secret": {"secretName": "shared"}}
+    with enforced(people):
+        refused_with(lambda: people.says(EDITOR, "create", manifest=people.pod("reader", volumes=[volume])))
+
+
+def refused_with(attempt: Callable[[], str]) -> None:
+    wait_until(lambda: HOLDS_TOKEN in attempt() and "denied" in attempt(), 20, attempt)
+
+
+class enforced:  # noqa: N801 - reads as a statement
+    """The chart's policies.tokenMounts: Deny, for one namespace only."""
+
+    def __init__(self, people: People) -> None:
+        self._people, self._name = people, f"enforced-{people.namespace}"
+
+    def __enter__(self) -> None:
+        kind = "ValidatingAdmissionPolicyBinding"
+        (binding,) = [p for p in policies() if p["kind"] == kind and p["metadata"]["name"] == "token-mounts.makini.io"]
+        here = {"matchLabels": {"kubernetes.io/metadata.name": self._people.namespace}}
+        spec = binding["spec"] | {
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": here},
+        }
+        self._people.rig.apply(binding | {"metadata": {"name": self._name}, "spec": spec})
+
+    def __exit__(self, *_: object) -> None:
+        self._people.rig.cluster.kubectl("delete", "validatingadmissionpolicybinding", self._name)
+
+
+def _other(volume: Manifest) -> Manifest:
+    return volume | {"secret": {"secretName": "other"}}
