@@ -56,6 +56,7 @@ class World:
         self.allocators: dict[str, Allocator] = {}
         self._uid_by_tag: dict[str, str] = {}
         self._tag_by_uid: dict[str, str] = {}
+        self._unreadable: dict[str, str] = {}
         self._secrets_by_owner: dict[str, dict[str, SecretRecord]] = {}
         self.connections.listen(self._keep_tags)
         self.secrets.listen(self._keep_owners)
@@ -67,6 +68,7 @@ class World:
         try:
             return self.connections.put(MakiniConnection.parse(obj))
         except ValidationError as error:
+            self._remember_unreadable(obj)
             _logger.warning("MakiniConnection %s is unreadable: %s", _name(obj), _in_short(error))
             return None
 
@@ -85,7 +87,9 @@ class World:
     async def relist_connections(self) -> None:
         """Read all connections consistently; what is gone is forgotten."""
         known = self.connections.uids()
-        listed = [self.take_connection(obj) for obj in await self.api.list_all(CONNECTIONS)]
+        objects = await self.api.list_all(CONNECTIONS)
+        self._unreadable.clear()
+        listed = [self.take_connection(obj) for obj in objects]
         self.connections.replace_all((c for c in listed if c), known_before=known)
 
     async def relist_everything(self) -> None:
@@ -110,7 +114,7 @@ class World:
 
     def uid_of(self, tag: str) -> str | None:
         """The connection that this tag belongs to, if it is known."""
-        return self._uid_by_tag.get(tag)
+        return self._uid_by_tag.get(tag) or self._unreadable.get(tag)
 
     def pool_of(self, connection: MakiniConnection) -> CreditPool | None:
         """The pool that a connection names."""
@@ -148,6 +152,13 @@ class World:
         """Look at these connections."""
         for uid in uids:
             self.queue.add(uid)
+
+    def _remember_unreadable(self, obj: Object) -> None:
+        """A resource that this version cannot read (after a downgrade, say) still owns its connection at Makini."""
+        meta = obj["metadata"]
+        key = self.installation.key
+        tag = marker.tag(key, namespace=meta.get("namespace", ""), name=meta["name"], uid=meta["uid"])
+        self._unreadable[tag] = meta["uid"]
 
     def secrets_of(self, uid: str) -> list[SecretRecord]:
         """Secrets known to be controlled by this connection."""
