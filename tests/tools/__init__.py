@@ -1,0 +1,1 @@
+"""Real tools that tests use, each built from a Go module of its own."""
