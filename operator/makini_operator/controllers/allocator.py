@@ -27,7 +27,7 @@ from makini_operator.resources.pool import POOL_FINALIZER, CreditPool, CreditPoo
 
 _logger = logging.getLogger(__name__)
 
-GATHER = 0.05
+GATHER = 0.25
 """Seconds to wait for more requests before a decision: one pool write serves them all."""
 RETRY = 1.0
 """Seconds to wait after a failed call to Kubernetes."""
