@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return _status(directory)
             case "load":
                 return _load(directory, chosen.archive)
+        if chosen.command == "up":
+            requirements.ensure()  # before anything is written
         with state.locked(directory):
             return _up(directory) if chosen.command == "up" else _down(directory)
     except LocalKubeError as error:
