@@ -14,6 +14,7 @@ import click
 _COMMANDS = {
     "run": "Run the operator against a cluster.",
     "sandbox": "Serve the embedded Makini, for tests and demonstrations.",
+    "abandon": "Let connections go that the operator can no longer close.",
     "crds": "Print, write or compare the CustomResourceDefinitions.",
 }
 
