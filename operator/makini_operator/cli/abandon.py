@@ -31,10 +31,11 @@ REMAINS = 3
 """Exit code of `--check` when something would be stranded."""
 
 _FINALIZERS = {CONNECTIONS: CONNECTION_FINALIZER, POOLS: POOL_FINALIZER}
+_NOUNS = {CONNECTIONS: "connection", POOLS: "pool"}
 _DELETE = {CONNECTIONS: "kubectl delete mconn -A --all", POOLS: "kubectl delete cpool --all"}
 _STRANDED = """\
-Not uninstalled: {what} still need the operator. Without it nobody disconnects them or renews their
-tokens, and deleting them never ends. Delete them while it runs, and then uninstall:
+Not uninstalled: the operator is still needed by {what}. Without it nobody disconnects them or
+renews their tokens, and deleting them never ends. Delete them while it runs, and then uninstall:
 {commands}
 To leave them on purpose, for example to install again: helm uninstall --no-hooks
 To keep the operator: helm rollback, because Helm upgrades no release that it has begun to uninstall"""
@@ -42,6 +43,10 @@ SHOWN = 20
 """How many objects `--check` lists: a hook's output is one line of a log."""
 _HINT = "\n    needed is the right to update makiniconnections/abandon"
 _T = TypeVar("_T")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class AtMakini:
             what = f"connection {self.connection_id} stays open at Makini"
         else:
             what = "a connection may be open at Makini, its id is not recorded"
-        return f"{what}, {self.credits} credits stay paid"
+        return f"{what}, paid with {_count(self.credits, 'credit')}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def abandon(
         click.confirm(_question(held), abort=True)
     failed = _call(lambda api: _let_all_go(api, held))
     if failed:
-        raise click.ClickException(f"{failed} of {len(held)} objects are not abandoned")
+        raise click.ClickException(f"{failed} of {_count(len(held), 'object')} not abandoned")
 
 
 def _check_usage(connection: str | None, pool: str | None, *, everything: bool) -> None:
@@ -231,16 +236,18 @@ def _show(held: list[Held]) -> None:
     if not paid:
         click.echo("nothing stays paid")
         return
-    total = sum(each.at_makini.credits for each in paid)
+    connections = _count(len(paid), "connection")
+    credits_ = _count(sum(each.at_makini.credits for each in paid), "credit")
     click.echo(
-        f"{len(paid)} connections stay open at Makini, with tokens that work: {total} credits stay paid "
+        f"left open at Makini, with tokens that work: {connections}, {credits_} paid, "
         "until somebody disconnects them in Makini's dashboard"
     )
 
 
 def _question(held: list[Held]) -> str:
     paid = sum(bool(each.at_makini) for each in held)
-    return f"Take the finalizers off {len(held)} objects" + (f", and leave {paid} connections open?" if paid else "?")
+    costs = f", and leave {_count(paid, 'connection')} open" if paid else ""
+    return f"Take the finalizers off {_count(len(held), 'object')}{costs}?"
 
 
 def _refuse_to_strand(held: list[Held]) -> None:
@@ -252,7 +259,7 @@ def _refuse_to_strand(held: list[Held]) -> None:
     if len(held) > SHOWN:
         click.echo(f"and {len(held) - SHOWN} more")
     counts = Counter(each.resource for each in held)
-    what = " and ".join(f"{count} {resource.plural}" for resource, count in counts.items())
+    what = " and ".join(_count(count, _NOUNS[resource]) for resource, count in counts.items())
     commands = "\n".join(f"  {_DELETE[resource]}" for resource in counts)
     click.echo(_STRANDED.format(what=what, commands=commands))
     sys.exit(REMAINS)
