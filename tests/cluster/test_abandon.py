@@ -1,7 +1,6 @@
 """`makini-operator abandon` as the people who call it: on the real API server, with the policies in force."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -288,23 +287,6 @@ def test_check_says_what_an_uninstall_would_strand(stage: Stage, installed: Rig,
         assert words in said.stdout
     assert FINALIZER in stage.finalizers("acme")[0]
     assert operator.call("--check").returncode == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "name one connection as NAMESPACE/NAME, or say --all"),
-        (["acme"], "expected NAMESPACE/NAME, found 'acme'"),
-        (["a/b", "--all"], "name one connection as NAMESPACE/NAME, or say --all"),
-        (["a/b", "--pool", "x"], "--pool goes with --all"),
-        (["--every"], "No such option"),
-    ],
-    ids=" ".join,
-)
-def test_a_wrong_call_says_what_is_expected(arguments: list[str], words: str) -> None:
-    said = run(os.devnull, *arguments)
-    assert said.returncode == 2
-    assert words in said.stderr
 
 
 def test_a_connection_that_is_not_there_is_an_error(stage: Stage, allowed: Caller) -> None:

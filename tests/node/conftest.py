@@ -17,6 +17,8 @@ from tests.localkube import LocalKubeError
 from tests.localkube.waiting import wait_until
 from tests.localnode import CannotRunError, LocalNode, requirements
 from tests.node.existing import EXISTING, ExistingCluster
+from tests.tools import helm as helm_module
+from tests.tools.helm import Helm
 
 HERE = Path(__file__).parent
 SKIP = "MAKINI_SKIP_NODE"
@@ -64,6 +66,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode | Exist
         except LocalKubeError as error:
             pytest.fail(f"no node to test on: {error}", pytrace=False)
         yield running
+
+
+@pytest.fixture(scope="session")
+def helm(node: LocalNode | ExistingCluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The real helm, on the node."""
+    try:
+        binary = helm_module.program().ensure()
+    except LocalKubeError as error:
+        pytest.fail(f"no helm to test with: {error}", pytrace=False)
+    return Helm(binary, tmp_path_factory.mktemp("helm"), node.kubeconfig)
 
 
 @pytest.fixture

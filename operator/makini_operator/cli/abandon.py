@@ -121,6 +121,8 @@ def abandon(
     finalizers back on whatever is not being deleted.
     """
     _check_usage(connection, pool, everything=everything or check)
+    if with_pools and not check:
+        raise click.UsageError("--with-pools goes with --check")
     held = _call(lambda api: _one(api, connection) if connection else _all(api, pool))
     if check:
         _refuse_to_strand([each for each in held if each.is_connection or with_pools])
