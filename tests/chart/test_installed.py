@@ -6,6 +6,8 @@ No pod runs here, so the Job that `helm uninstall` asks first is left out (`--no
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.harness.process import inherited
 from tests.harness.rig import OPERATOR_NAMESPACE, ROOT
 from tests.localkube import LocalKube
 from tests.tools.helm import CHART, RELEASE, Helm, Manifest
@@ -119,6 +122,32 @@ def test_definitions_that_came_by_other_means_are_taken_over_or_left_alone(
     installing("uninstall", RELEASE, "--no-hooks")
     installing("install", RELEASE, str(CHART), "--take-ownership")
     assert "helm.sh/chart" in get(fresh_kube, CONNECTIONS)["metadata"]["labels"]
+
+
+def test_definitions_that_wait_for_connections_without_an_operator_go_when_these_are_abandoned(
+    installing: Helm, fresh_kube: LocalKube
+) -> None:
+    def abandon(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "makini_operator", "abandon", *arguments]
+        environment = inherited(KUBECONFIG=str(fresh_kube.kubeconfig))
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    installing("install", RELEASE, str(CHART), values={"crds": {"keep": False}})
+    fresh_kube.kubectl("apply", "-f", "-", input=pool_of_the_notes(installing))
+    fresh_kube.kubectl(
+        "patch", "cpool", "try", "--type=merge", "-p", '{"metadata":{"finalizers":["makini.io/in-use"]}}'
+    )
+    assert abandon("--check").returncode == 0
+    refused = abandon("--check", "--with-pools")
+    assert (refused.returncode, refused.stdout.splitlines()[0]) == (3, "pool try: waits for its connections")
+    refused = installing.run("uninstall", RELEASE, "--no-hooks", "--wait", "--timeout=2s")
+    assert refused.returncode == 1
+    assert "deletionTimestamp" in get(fresh_kube, "crd", "creditpools.makini.io")["metadata"]
+    said = abandon("--all", "--yes")
+    assert (said.returncode, said.stdout.splitlines()[-1]) == (0, "pool try: abandoned")
+    fresh_kube.kubectl("wait", "--for=delete", "crd/creditpools.makini.io", "--timeout=30s")
+    said = abandon("--all", "--yes")
+    assert (said.returncode, said.stdout) == (0, "nothing has a finalizer of the operator\n")
 
 
 # --- what helm says afterwards ---------------------------------------------------------------------------------------

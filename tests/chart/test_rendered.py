@@ -273,3 +273,10 @@ def test_every_value_is_explained() -> None:
         if key and not is_group and not before.lstrip().startswith("#") and key[2] not in TOGETHER:
             silent.append(line)
     assert silent == []
+
+
+def test_the_page_on_installing_names_every_group_of_values() -> None:
+    page = (ROOT / "docs/install.md").read_text()
+    rows = "\n".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
+    named = set(re.findall(r"`([A-Za-z]+)`", rows))
+    assert set(yaml.safe_load((CHART / "values.yaml").read_text())) - named == set()

@@ -5,14 +5,19 @@ Connections that must outlive the release are at a Makini of their own: a sandbo
 """
 
 import json
+import os
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests import images
-from tests.harness.rig import OPERATOR_NAMESPACE
+from tests.harness.rig import OPERATOR_NAMESPACE, ROOT
+from tests.localkube import build
 from tests.localkube.waiting import wait_until
 from tests.node.pods import CONFINED, Cluster, Manifest, Pods
 from tests.tools.helm import CHART, RELEASE, Helm
@@ -23,6 +28,7 @@ VALUES = {
     "sandbox": {"enabled": True},
     "operator": {"accountRelistSeconds": 5},
 }
+PAGE = ROOT / "docs/install.md"
 TENANTS = "chart-tenants"
 MANY = 30
 MEBIBYTES = 120
@@ -52,8 +58,26 @@ class Release:
         if RELEASE not in self.helm("list", "--short"):
             self.helm("install", RELEASE, str(CHART), "--take-ownership", "--wait", "--timeout=60s", values=VALUES)
 
-    def account(self, name: str, url: str, credits: int) -> Manifest:  # noqa: A002 - the field's name
-        spec = {"credits": credits, "account": {"url": url, "credentialsSecretRef": {"name": f"makini-{name}"}}}
+    def run_in(self, folder: Path, script: str) -> str:
+        """Run a block of a page as its reader; whatever it says."""
+        adapted = script.replace(" charts/makini-operator ", " charts/makini-operator -f values.yaml ")
+        tools = [str(self.helm.binary.parent), str(build.binary_path().parent), os.environ["PATH"]]
+        environment = self.helm.environment() | {"CLIENT_ID": "client", "CLIENT_SECRET": "not-a-real-secret"}
+        done = subprocess.run(
+            ["timeout", "120", "bash", "-euo", "pipefail", "-c", adapted],
+            cwd=folder,
+            env=environment | {"PATH": os.pathsep.join(tools)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout}"
+        return done.stdout
+
+    def account(self, name: str, url: str, credits: int, secret: str) -> Manifest:  # noqa: A002 - the field's name
+        spec = {"credits": credits, "account": {"url": url, "credentialsSecretRef": {"name": secret}}}
         return {"apiVersion": "makini.io/v1beta1", "kind": "CreditPool", "metadata": {"name": name}, "spec": spec}
 
     def connection(self, name: str, pool: str) -> Manifest:
@@ -144,23 +168,23 @@ def release(node: Cluster, helm: Helm) -> Iterator[Release]:
     made.seconds_to_ready = time.monotonic() - started
     start_a_lasting_makini(made)
     yield made
-    made.install()
-    made.tenants.kubectl("delete", "mconn", "--all", "--timeout=60s")
-    made.kubectl("delete", "cpool", "--all", "--timeout=60s")
-    helm("uninstall", RELEASE, "--wait")
+    if made.tenants.kubectl("get", "mconn,cpool", "-o", "name"):
+        made.install()
+        made.tenants.kubectl("delete", "mconn", "--all", "--timeout=60s")
+        made.kubectl("delete", "cpool", "--all", "--timeout=60s")
+    helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
     for name in (OPERATOR_NAMESPACE, TENANTS):
         node.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def start_a_lasting_makini(release: Release) -> None:
-    """A sandbox that no release owns, its Service, and the pool `lasting`."""
+    """A sandbox that no release owns, its Service, and the Secret with its credentials."""
     client = {"client_id": "lasting", "client_secret": "not-a-real-secret"}
     environment = [{"name": f"MAKINI_SANDBOX_{name.upper()}", "value": value} for name, value in client.items()]
     meta = {"name": "makini-lasting"}
     spec = {"selector": {"app": "lasting"}, "ports": [{"port": 80, "targetPort": 8081}]}
     release.tenants.apply(
         {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec},
-        release.account("lasting", f"http://makini-lasting.{TENANTS}.svc", MANY),
     )
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": client}
     Pods(release.node, OPERATOR_NAMESPACE).apply(secret)
@@ -173,6 +197,7 @@ def start_a_lasting_makini(release: Release) -> None:
 def many(release: Release) -> list[str]:
     """Thirty connections that do not depend on the release."""
     release.install()
+    release.tenants.apply(release.account("lasting", f"http://makini-lasting.{TENANTS}.svc", MANY, "makini-lasting"))
     names = [f"lasting-{number}" for number in range(MANY)]
     if missing := sorted(set(names) - set(release.connections())):
         release.tenants.apply(*(release.connection(name, "lasting") for name in missing))
@@ -253,21 +278,53 @@ def test_uninstalled_all_the_same_and_installed_again_everything_goes_on(release
 
     before = release.opened(many)
     release.until_taken_over("lasting", again)
-    release.pod()
+    assert release.opened(many) == before
+    release.tenants.apply(release.connection("second", "try"))  # at the chart's sandbox, with the kept credentials
+    release.until_ready("second")
+
+
+def test_after_its_namespace_was_deleted_the_backup_and_an_install_are_enough(
+    release: Release, many: list[str]
+) -> None:
+    kept = ("makini-installation", "makini-lasting", "makini-sandbox")
+    backup = [release.kubectl("get", "secret", name, "-o", "yaml") for name in kept]
+
+    def again() -> None:
+        release.node.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--timeout=60s")
+        release.node.kubectl("create", "namespace", OPERATOR_NAMESPACE)
+        for secret in backup:
+            release.node.kubectl("apply", "-f", "-", input=secret)
+        release.install()
+
+    before = release.opened(many)
+    release.until_taken_over("lasting", again)
     assert release.opened(many) == before
 
 
-def test_after_the_connections_uninstall_leaves_what_the_docs_say(release: Release) -> None:
-    release.install()
-    release.tenants.kubectl("delete", "mconn", "--all", "--timeout=60s")
-    said = release.helm("uninstall", RELEASE, "--wait")
-    assert f'release "{RELEASE}" uninstalled' in said
+def test_the_commands_of_the_page_work_and_leave_what_it_says(release: Release, tmp_path: Path) -> None:
+    """Every block of docs/install.md, in order, with the image and the sandbox of the tests."""
+    release.helm("uninstall", RELEASE, "--no-hooks", "--wait")
+    release.node.kubectl("create", "namespace", "integrations")
+    try:
+        for name in ("charts", "examples"):
+            (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / "values.yaml").write_text(json.dumps(VALUES))
+        said = ""
+        for block in re.findall(r"^```bash\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+            said += release.run_in(tmp_path, block)
+        for words in (
+            "STATUS: deployed",
+            "secret/makini-account created",
+            "creditpool.makini.io/production created",
+            "rolebinding.rbac.authorization.k8s.io/developers created",
+            "has been upgraded",
+            f'makiniconnection.makini.io "first" deleted from {TENANTS} namespace',
+            'creditpool.makini.io "production" deleted',
+            f'release "{RELEASE}" uninstalled',
+        ):
+            assert words in said, said
+    finally:
+        release.node.kubectl("delete", "namespace", "integrations", "--wait=false")
     assert release.left() == KEPT
     names = set(release.kubectl("get", "secrets,jobs", "-o", "name").split())
-    assert names == {"secret/makini-installation", "secret/makini-sandbox", "secret/makini-lasting"}
-    kept = json.loads(release.kubectl("get", "cpool", "try", "-o", "json"))["metadata"]["uid"]
-
-    release.install()
-    release.tenants.apply(release.connection("again", "try"))
-    release.until_ready("again")
-    assert json.loads(release.kubectl("get", "cpool", "try", "-o", "json"))["metadata"]["uid"] == kept
+    assert names == {f"secret/makini-{name}" for name in ("installation", "sandbox", "account", "lasting")}

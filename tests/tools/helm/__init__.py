@@ -25,18 +25,23 @@ class Helm:
     """The helm command in the operator's namespace, with folders of its own."""
 
     def __init__(self, binary: Path, home: Path, kubeconfig: Path | None = None) -> None:
-        self._binary, self._home, self._kubeconfig = binary, home, kubeconfig
+        self.binary = binary
+        self._home, self._kubeconfig = home, kubeconfig
 
     def on(self, kubeconfig: Path) -> "Helm":
-        return Helm(self._binary, self._home, kubeconfig)
+        return Helm(self.binary, self._home, kubeconfig)
+
+    def environment(self) -> dict[str, str]:
+        """What leads helm and kubectl to this cluster and no other, and helm to its own folders."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HELM_", "KUBE"))}
+        folders = {f"HELM_{name}_HOME": str(self._home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        return inherited | folders | {"KUBECONFIG": str(self._kubeconfig or os.devnull)}
 
     def run(self, *arguments: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
-        folders = {f"HELM_{name}_HOME": str(self._home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("HELM_", "KUBE"))}
         return subprocess.run(
-            [self._binary, *arguments, "--namespace", OPERATOR_NAMESPACE, *(["-f", "-"] if values else [])],
+            [self.binary, *arguments, "--namespace", OPERATOR_NAMESPACE, *(["-f", "-"] if values else [])],
             input=json.dumps(values) if values else None,
-            env=environment | folders | {"KUBECONFIG": str(self._kubeconfig or os.devnull)},
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
