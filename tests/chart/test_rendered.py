@@ -19,7 +19,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 SWITCHES = {
     "references": {"references.makini.io", "pool-references.makini.io"},
     "status": {"status.makini.io"},
-    "abandon": {"abandon.makini.io"},
+    "abandon": {"abandon.makini.io", "orphan.makini.io"},
     "children": {"children.makini.io"},
     "fence": {"operator-fence.makini.io", "operator-spec-fence.makini.io"},
     "protect": {"protect.makini.io"},
