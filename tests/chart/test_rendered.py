@@ -136,6 +136,19 @@ def test_its_command_lines_are_understood(helm: Helm, values: Values) -> None:
             commands[name].make_context(name, arguments)
 
 
+def test_the_operators_pod_is_small_temporary_and_watched(helm: Helm) -> None:
+    (pod, _) = (template["spec"] for template in pod_templates(helm.render()))
+    (container,) = pod["containers"]
+    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}]
+    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the pod's
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    assert probes == [{"path": "/healthz", "port": "health"}] * 3
+    assert "--health=:8080" in container["args"]
+    (deployment,) = of_kind(helm.render(), "Deployment")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+
+
 # --- equal to the files ----------------------------------------------------------------------------------------------
 
 
