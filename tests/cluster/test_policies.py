@@ -13,11 +13,13 @@ from tests.localkube.waiting import wait_until
 FOREIGN_LOGIN = "spec refers to Secret login, which you (tenant) may not get in namespace"
 MANAGED = "is managed by the makini operator: change the MakiniConnection instead"
 LOOKS_LIKE_OURS = "label makini.io/managed-by: operator marks what the makini operator made: leave it out"
+NO_CRONJOBS = "spec.workflows runs pods, and you (tenant) may not create CronJobs in namespace"
 NOT_YOUR_STATUS = "status holds the credits and the connection's id, so only the operator writes it"
 STAYS_PAID = "stays open, paid, and with a token that works"
 PROTECTED = "remove the annotation makini.io/protect first"
 MARKS_WORKFLOWS = "marks the workflows of a MakiniConnection"
 HOLDS_TOKEN = "holds the token of MakiniConnection acme, and this pod is none of its workflows"  # noqa: S105 - a message
+GO_TOGETHER = "the token and the workflows go with their connection: delete it without orphaning them"
 FINALIZER = "makini.io/disconnect"
 OURS = {"makini.io/managed-by": "operator"}
 WORKFLOW = {"makini.io/connection": "acme"}
@@ -94,6 +96,70 @@ def test_only_what_a_change_newly_refers_to_is_looked_at(people: People, acme: M
     applied = people.connection("acme", "other")
     assert refusal in people.says(TENANT, "apply", "--server-side", "--force-conflicts", manifest=applied)
     assert people.get("mconn", "acme")["spec"]["authorization"] == acme["spec"]["authorization"]
+
+
+def workflow(name: str = "flow", image: str = "example.com/work:1", **change: Any) -> Manifest:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "work", "image": image}]}}
+    return {"name": name, "schedule": "0 6 * * *", "jobTemplate": {"spec": {"template": template}}} | change
+
+
+RUNS_SOMETHING_NEW = {
+    "first": [workflow(), workflow("second", suspend=True), workflow("third")],
+    "image": [workflow(image="example.com/other:1"), workflow("second", suspend=True)],
+    "schedule": [workflow(schedule="* * * * *"), workflow("second", suspend=True)],
+    "time zone": [workflow(timeZone="Asia/Tokyo"), workflow("second", suspend=True)],
+    "resumed": [workflow(), workflow("second")],
+    "swapped names": [workflow("second"), workflow("flow", suspend=True)],
+    "suspended and other": [workflow(image="example.com/other:1", suspend=True), workflow("second", suspend=True)],
+}
+RUNS_NOTHING_NEW = {
+    "suspended": [workflow(suspend=True), workflow("second", suspend=True)],
+    "said to run": [workflow(suspend=False), workflow("second", suspend=True)],
+    "left out": [workflow("second", suspend=True)],
+    "none": None,
+}
+
+
+def test_workflows_need_the_right_to_create_cronjobs(people: People) -> None:
+    people.grant(TENANT, "", "secrets", "get", "login")
+    with_one = people.connection("acme", workflows=[workflow()])
+    generated = with_one | {"metadata": {"generateName": "acme-", "namespace": people.namespace}}
+    for how, manifest in ((("create",), with_one), (("create",), generated), (("apply", "--server-side"), with_one)):
+        assert NO_CRONJOBS in people.says(TENANT, *how, manifest=manifest)
+    people.grant(TENANT, "batch", "cronjobs", "create")
+    assert people.says(TENANT, "create", manifest=with_one) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, ADMIN, OWNER, GITOPS])
+def test_who_may_create_cronjobs_anyway_needs_nothing_more_for_workflows(people: People, user: str) -> None:
+    assert people.says(user, "create", manifest=people.connection("acme", workflows=[workflow()])) == ""
+
+
+def test_only_what_a_workflow_newly_runs_is_looked_at(people: People) -> None:
+    people.rig.apply(people.connection("acme", workflows=[workflow(), workflow("second", suspend=True)]))
+    stored = people.get("mconn", "acme")
+    dry = "--dry-run=server"
+    for case, workflows in RUNS_SOMETHING_NEW.items():
+        change = {"spec": {"workflows": workflows}}
+        assert NO_CRONJOBS in people.says(TENANT, *patched("mconn", "acme", change)), case
+        assert NO_CRONJOBS in people.says(TENANT, "replace", manifest=edited(stored, workflows=workflows)), case
+    for case, workflows in RUNS_NOTHING_NEW.items():
+        assert people.says(TENANT, *patched("mconn", "acme", {"spec": {"workflows": workflows}}, dry)) == "", case
+    for harmless in ({"suspend": True}, {"suspend": False}, {"connected": False}):
+        assert people.says(TENANT, *patched("mconn", "acme", {"spec": harmless})) == ""
+
+
+def test_as_many_workflows_as_there_may_be_are_compared(people: People) -> None:
+    """Comparing them must not cost more than the API server spends on a policy."""
+    environment = [{"name": f"VARIABLE_{number}", "value": "x" * 100} for number in range(50)]
+    many = [workflow(f"flow-{number}") for number in range(16)]
+    for flow in many:
+        flow["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["env"] = environment
+    people.rig.apply(people.connection("acme", workflows=many))
+    suspended = [flow | {"suspend": True} for flow in reversed(many)]
+    assert people.says(TENANT, *patched("mconn", "acme", {"spec": {"workflows": suspended}})) == ""
+    one = [*many[:-1], many[-1] | {"schedule": "* * * * *"}]
+    assert NO_CRONJOBS in people.says(TENANT, *patched("mconn", "acme", {"spec": {"workflows": one}}))
 
 
 def test_a_pool_may_refer_only_to_account_secrets_that_its_writer_may_get(people: People) -> None:
@@ -253,6 +319,11 @@ def test_children_are_changed_only_by_the_operator(
         bare = {"name": name, "namespace": people.namespace}
         applied = {key: obj[key] for key in ("apiVersion", "kind")} | {"metadata": bare} | change
         assert MANAGED in people.says(user, "apply", "--server-side", "--force-conflicts", manifest=applied)
+        if kind == "cronjob" and user in (OWNER, GITOPS):
+            by_status = patched(
+                kind, name, {"metadata": {"labels": {"makini.io/managed-by": None}}}, "--subresource=status"
+            )
+            assert MANAGED in people.says(user, *by_status)
         assert people.says(user, "annotate", kind, name, "backup.example.com/at=today") == ""
         assert people.says(user, "label", kind, name, "team=erp") == ""
         assert people.says(user, "delete", kind, name) == ""
@@ -296,12 +367,21 @@ def test_controllers_are_not_hindered(people: People, children: tuple[Manifest, 
     assert children
 
 
-def test_orphaning_children_passes(people: People, children: tuple[Manifest, Manifest]) -> None:
-    assert people.says(TENANT, "delete", "mconn", "acme", "--cascade=orphan") == ""
-    wait_until(
-        lambda: "ownerReferences" not in people.get("secret", "acme-makini")["metadata"], 30, "the Secret's release"
-    )
+def test_a_connection_does_not_go_without_its_children(people: People, children: tuple[Manifest, Manifest]) -> None:
+    for how in (("acme",), ("--all",)):
+        assert GO_TOGETHER in people.says(TENANT, "delete", "mconn", *how, "--cascade=orphan")
+    assert people.says(TENANT, *patched("mconn", "acme", {"metadata": {"finalizers": ["orphan"]}})) == ""
+    assert GO_TOGETHER in people.says(GITOPS, "delete", "mconn", "acme")
+    assert people.says(TENANT, *patched("mconn", "acme", {"metadata": {"finalizers": None}})) == ""
     assert children
+
+
+def test_the_garbage_collector_may_take_owners_off(people: People, children: tuple[Manifest, Manifest]) -> None:
+    collector = "system:serviceaccount:kube-system:generic-garbage-collector"
+    for child in children:
+        name = child["metadata"]["name"]
+        free = patched(child["kind"].lower(), name, {"metadata": {"ownerReferences": None}})
+        assert people.says(collector, *free) == ""
 
 
 # --- the operator's fence --------------------------------------------------------------------------------------------
@@ -438,6 +518,31 @@ def test_a_workflow_pod_keeps_its_label(people: People, acme: Manifest) -> None:
         assert MARKS_WORKFLOWS in people.says(EDITOR, "label", "pod", "work", change, "--overwrite")
     assert people.says(EDITOR, "delete", "pod", "work", "--wait=false") == ""
     assert acme
+
+
+def test_what_the_disconnect_knows_a_run_by_stays_as_it_is(people: People, acme: Manifest) -> None:
+    job = "system:serviceaccount:kube-system:job-controller"
+    pod = people.child(people.pod("work", WORKFLOW | {"makini.io/workflow": "nightly"}), acme, label=False)
+    assert people.says(job, "create", manifest=pod) == ""
+    hidden = {"labels": {"makini.io/workflow": None}}
+    for change, options in (
+        (hidden, ()),
+        (hidden, ("--subresource=status",)),
+        ({"labels": {"makini.io/connection": None}}, ("--subresource=status",)),
+        ({"ownerReferences": None}, ()),
+    ):
+        assert MARKS_WORKFLOWS in people.says(OWNER, *patched("pod", "work", {"metadata": change}, *options))
+    assert people.says(OWNER, *patched("pod", "work", {"status": {"message": "x"}}, "--subresource=status")) == ""
+
+
+def test_a_binding_gives_no_pod_the_label(people: People) -> None:
+    """The labels of a Binding become the pod's."""
+    assert people.says(OWNER, "create", manifest=people.pod("plain")) == ""
+    target = {"apiVersion": "v1", "kind": "Node", "name": "nowhere"}
+    meta = {"name": "plain", "namespace": people.namespace, "labels": WORKFLOW}
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
+    path = f"/api/v1/namespaces/{people.namespace}/pods/plain/binding"
+    assert MARKS_WORKFLOWS in people.says(OWNER, "create", "--raw", path, manifest=binding)
 
 
 def test_a_deployment_cannot_make_pods_with_the_label(people: People) -> None:
