@@ -54,7 +54,8 @@ class Scene:
         self.run_now(self.cronjob)
         (job,), (pod,) = self.until_run("jobs", "neighbour"), self.until_run("pods", "neighbour")
         self.suspend(self.cronjob)
-        self.pod, self.token = pod["metadata"]["name"], self.world.secret("neighbour-makini")["token"]
+        self.job, self.pod = job["metadata"]["name"], pod["metadata"]["name"]
+        self.token = self.world.secret("neighbour-makini")["token"]
         self.victim = other.get("victim")
         self.stolen_name = self._name_at_makini(self.victim["status"]["connectionID"])
         here, there = f"/namespaces/{namespace}", f"/namespaces/{elsewhere}"
@@ -63,7 +64,7 @@ class Scene:
             f"/api/v1{here}/secrets/neighbour-makini",
             f"/api/v1{here}/secrets/{self.world.login}",
             f"/api/v1{here}/pods/{self.pod}",
-            f"/apis/batch/v1{here}/jobs/{job['metadata']['name']}",
+            f"/apis/batch/v1{here}/jobs/{self.job}",
             f"/apis/batch/v1{here}/cronjobs/{self.cronjob}",
             f"/apis/makini.io/v1beta1{here}/makiniconnections/neighbour",
             f"/apis/makini.io/v1beta1{there}/makiniconnections/victim",
@@ -128,6 +129,7 @@ class Scene:
         options = ("-n", self.namespace, "--ignore-not-found", "--timeout=60s")
         self.world.kubectl("delete", "mconn", "--field-selector=metadata.name!=neighbour", *options)
         self.world.kubectl("delete", "cronjob,job,pod,deployment,secret", "thief", *options)
+        self.world.kubectl("delete", "pod", "-l", "makini.io/connection=thief", "--force", "--grace-period=0", *options)
         self.world.until(lambda: self._books() == (CREDITS, HELD))
 
     def check(self, said: str) -> None:
@@ -227,13 +229,18 @@ def told(**spec: Any) -> Attempt:
     return attempt
 
 
+def run(scene: Scene, attack: Attack, **pod: Any) -> None:
+    """Make a connection with a workflow, and let the workflow run."""
+    assert scene.people.says(attack.who, "create", manifest=scene.thief(workflows=[workflow("flow", **pod)])) == ""
+    scene.world.until_ready("thief")
+    scene.run_now(workflow_name(MakiniConnection.parse(scene.world.get("thief")), "flow"))
+
+
 def ran(**pod: Any) -> Attempt:
     """What the namespace's events say of a workflow that runs."""
 
     def attempt(scene: Scene, attack: Attack) -> str:
-        assert scene.people.says(attack.who, "create", manifest=scene.thief(workflows=[workflow("flow", **pod)])) == ""
-        scene.world.until_ready("thief")
-        scene.run_now(workflow_name(MakiniConnection.parse(scene.world.get("thief")), "flow"))
+        run(scene, attack, **pod)
         return scene.until_event(attack.says)
 
     return attempt
@@ -313,6 +320,24 @@ def deployment(scene: Scene) -> Manifest:
 def pods_by_deployment(scene: Scene, attack: Attack) -> str:
     assert scene.people.says(attack.who, "create", manifest=deployment(scene)) == ""
     return scene.until_event(attack.says)
+
+
+def kept_by_grace(*, is_going: bool) -> Attempt:
+    """A pod may take an hour to end; `is_going`: it is being deleted already when the disconnect comes."""
+
+    def attempt(scene: Scene, attack: Attack) -> str:
+        run(scene, attack, nodeName="nowhere", terminationGracePeriodSeconds=3600)
+        (pod,) = scene.until_run("pods", "thief")
+        name = pod["metadata"]["name"]
+        if is_going:
+            assert scene.people.says(attack.who, "delete", "pod", name, "--wait=false") == ""
+        assert patched("mconn", "thief", spec(connected=False))(scene, attack) == ""
+        said = scene.until_told(attack.says)
+        left = [other for other in scene.people.get("pods")["items"] if other["metadata"]["name"] == name]
+        assert [pod["metadata"]["deletionGracePeriodSeconds"] for pod in left] in ([], [0], [1])
+        return said
+
+    return attempt
 
 
 def copied(scene: Scene, attack: Attack) -> str:
@@ -404,6 +429,7 @@ _NO_RUN = "spec.workflows runs pods, and you (tenant) may not create CronJobs in
 _MARK = "marks the workflows of a MakiniConnection"
 _STATUS = "only the operator writes it"
 _PAID = "stays open, paid, and with a token that works"
+_TOGETHER = "has made goes with it: delete it without orphaning that"
 _FIXED = "are fixed while the connection holds credits"
 _UNKNOWN = 'unknown field "spec.'
 _LEDGER = {"status": {"ledger": None, "credits": None}}
@@ -568,7 +594,13 @@ ATTACKS = [
         patched("pod", "{s.pod}", lambda _: {"metadata": {"ownerReferences": None}}),
         _MARK,
     ),
-    Attack("run-beyond-the-disconnect", TENANT, orphaned, "the token and the workflows go with their connection"),
+    Attack("run-orphaned", EDITOR, asked("delete", "job", "{s.job}", "--cascade=orphan"), _TOGETHER),
+    Attack("runs-orphaned", EDITOR, asked("delete", "cronjob", "{s.cronjob}", "--cascade=orphan"), _TOGETHER),
+    Attack("run-with-a-long-grace", EDITOR, kept_by_grace(is_going=False), "disconnected as spec.connected says"),
+    Attack(
+        "run-with-a-long-grace-under-way", EDITOR, kept_by_grace(is_going=True), "disconnected as spec.connected says"
+    ),
+    Attack("run-beyond-the-disconnect", TENANT, orphaned, _TOGETHER),
     # take another's connection or credits
     Attack(
         "status-without-the-right",

@@ -19,7 +19,7 @@ STAYS_PAID = "stays open, paid, and with a token that works"
 PROTECTED = "remove the annotation makini.io/protect first"
 MARKS_WORKFLOWS = "marks the workflows of a MakiniConnection"
 HOLDS_TOKEN = "holds the token of MakiniConnection acme, and this pod is none of its workflows"  # noqa: S105 - a message
-GO_TOGETHER = "the token and the workflows go with their connection: delete it without orphaning them"
+GO_TOGETHER = "has made goes with it: delete it without orphaning that"
 FINALIZER = "makini.io/disconnect"
 OURS = {"makini.io/managed-by": "operator"}
 WORKFLOW = {"makini.io/connection": "acme"}
@@ -373,7 +373,14 @@ def test_a_connection_does_not_go_without_its_children(people: People, children:
     assert people.says(TENANT, *patched("mconn", "acme", {"metadata": {"finalizers": ["orphan"]}})) == ""
     assert GO_TOGETHER in people.says(GITOPS, "delete", "mconn", "acme")
     assert people.says(TENANT, *patched("mconn", "acme", {"metadata": {"finalizers": None}})) == ""
+    for user in (EDITOR, GITOPS):
+        assert GO_TOGETHER in people.says(user, "delete", "cronjob", "acme-nightly", "--cascade=orphan")
     assert children
+
+
+def test_other_jobs_may_be_orphaned(people: People) -> None:
+    assert people.says(EDITOR, "create", manifest=people.job("plain")) == ""
+    assert people.says(EDITOR, "delete", "job", "plain", "--cascade=orphan") == ""
 
 
 def test_the_garbage_collector_may_take_owners_off(people: People, children: tuple[Manifest, Manifest]) -> None:
