@@ -594,6 +594,12 @@ ATTACKS = [
         patched("pod", "{s.pod}", lambda _: {"metadata": {"ownerReferences": None}}),
         _MARK,
     ),
+    Attack(
+        "run-released-by-its-job",
+        EDITOR,
+        asked("label", "pod", "{s.pod}", "batch.kubernetes.io/controller-uid=none", "--overwrite"),
+        _MARK,
+    ),
     Attack("run-orphaned", EDITOR, asked("delete", "job", "{s.job}", "--cascade=orphan"), _TOGETHER),
     Attack("runs-orphaned", EDITOR, asked("delete", "cronjob", "{s.cronjob}", "--cascade=orphan"), _TOGETHER),
     Attack("run-with-a-long-grace", EDITOR, kept_by_grace(is_going=False), "disconnected as spec.connected says"),
