@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import click
 
-from makini_operator.controllers.handlers import quieten
+from makini_operator.controllers.handlers import WatchEnded, quieten
 from makini_operator.controllers.installation import InstallationError
 from makini_operator.controllers.operator import Operator, Settings, StartError
 from makini_operator.controllers.world import LeadershipLost
@@ -46,7 +46,7 @@ def run(  # noqa: PLR0917 - click passes by name
     )
     try:
         asyncio.run(_run(settings))
-    except (ConfigurationError, StartError, InstallationError, LeadershipLost, KubeError, OSError) as error:
+    except (ConfigurationError, StartError, InstallationError, LeadershipLost, WatchEnded, KubeError, OSError) as error:
         click.echo(f"makini-operator: {error}", err=True)
         sys.exit(1)
 

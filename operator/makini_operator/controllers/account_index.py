@@ -102,17 +102,21 @@ class AccountIndex:
         """The doubt is resolved: the outcome of the call is known after all."""
         self._needed.pop(tag, None)
 
-    def view(self, tag: str, *, recorded_id: str | None, after: int = 1) -> RemoteView:
+    def view(self, tag: str, *, recorded_id: str | None, is_wanted: bool = True, after: int = 1) -> RemoteView:
         """What is known of this tag; `after` is the first listing that its pool trusts.
 
+        `is_wanted`: nobody has asked for a disconnect, so the absence of the recorded id would be news.
         Whoever sees an incomplete view is among the tags that the next complete listing returns.
         """
         ids = tuple(sorted(self._by_tag.get(tag, ())))
         is_complete = self.completed >= max(after, self._needed.get(tag, 1))
         if not is_complete:
             self._asked.add(tag)
-        is_absent = is_complete and recorded_id is not None and self._is_absent(recorded_id, ids, tag)
-        return RemoteView(is_complete=is_complete, ids=ids, is_recorded_absent=is_absent)
+        recorded = self._entries.get(recorded_id) if recorded_id else None
+        is_unmarked = recorded is not None and recorded.marker is None
+        is_watched = is_wanted and is_complete and recorded_id is not None and not is_unmarked
+        is_absent = is_watched and self._is_absent(str(recorded_id), ids, tag)
+        return RemoteView(is_complete, ids, is_recorded_absent=is_absent, is_recorded_unmarked=is_unmarked)
 
     def alive(self) -> dict[str, int]:
         """Credits by tag of connections that are alive with our marker."""

@@ -298,10 +298,23 @@ class Allocator:
     # --- the pool object -------------------------------------------------------------------------------------------
 
     async def _let_go(self, decision: Decision) -> None:
-        """Release a pool that is being deleted once nothing counts against it."""
+        """Release a pool that is being deleted once nothing counts against it, by a listing of its accounts."""
         pool = self._world.pools.get(self.uid)
-        if pool and pool.metadata.is_deleting and decision.holding == 0 and POOL_FINALIZER in pool.metadata.finalizers:
+        if pool is None or not pool.metadata.is_deleting or POOL_FINALIZER not in pool.metadata.finalizers:
+            return
+        if decision.holding == 0 and all(self._is_known_to_be_empty(pool, e) for e in Environment):
             await self._write_finalizers(pool, [f for f in pool.metadata.finalizers if f != POOL_FINALIZER])
+
+    def _is_known_to_be_empty(self, pool: CreditPool, environment: Environment) -> bool:
+        """Whether an account was listed, or can never have had a connection of this pool: it was never reached."""
+        account = self._world.account_for(pool, environment)
+        if account is None:
+            return True
+        recorded = pool.status.sandbox if environment is Environment.SANDBOX else pool.status.account
+        trouble = account_trouble(recorded, account.facts)
+        if recorded is None and trouble is not None:
+            return True
+        return trouble is None and account.index.completed >= self.trusted_listing(account)
 
     async def _read(self) -> CreditPool:
         found = self._world.take_pool(await self._world.api.get(POOLS, None, self.name))

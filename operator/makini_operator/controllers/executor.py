@@ -14,13 +14,14 @@ from typing import Any
 
 from makini_operator.controllers.accounts import Account, CredentialsMissing
 from makini_operator.controllers.allocator import Allocator
-from makini_operator.controllers.notes import HeldToken, Note
+from makini_operator.controllers.notes import ChildRefused, HeldToken, Note
 from makini_operator.controllers.observer import wanted_metadata
+from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.credits.ledger import Request
 from makini_operator.kube.api import CONNECTIONS, SECRETS, Object
 from makini_operator.kube.diff import status_changes
-from makini_operator.kube.errors import AlreadyExists, Conflict, NotFound
+from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from makini_operator.lifecycle import actions, marker
 from makini_operator.lifecycle.happenings import happenings
 from makini_operator.lifecycle.marker import Marker
@@ -39,8 +40,9 @@ _BAD_CREDENTIALS = ("CREDENTIALS_REJECTED", "AUTHENTICATION_FAILED", "INVALID_CR
 class Executor:
     """Performs actions for one connection at a time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, workflows: Workflows) -> None:
         self._world = world
+        self._workflows = workflows
         self._perform: Mapping[type, Callable[[Any, Observation, Note], Awaitable[bool]]] = {
             actions.AddFinalizer: self._add_finalizer,
             actions.RemoveFinalizer: self._remove_finalizer,
@@ -52,10 +54,17 @@ class Executor:
             actions.PublishToken: self._publish_token,
             actions.RepairSecret: self._repair_secret,
             actions.DeleteSecret: self._delete_secret,
+            actions.TryWorkflows: self._try_workflows,
+            actions.ApplyWorkflow: self._apply_workflow,
+            actions.DeleteCronJob: self._delete_cron_job,
+            actions.EndWorkflows: self._end_workflows,
         }
 
     async def perform(self, action: actions.Action, o: Observation, note: Note) -> bool:
-        """Do it. Raises `KubeError`, `MakiniError` or `CredentialsMissing`; what was done before stays done."""
+        """Do it; what was done before an error stays done.
+
+        Raises `KubeError`, `MakiniError`, `CredentialsMissing`, `ChildRefused`.
+        """
         return await self._perform[type(action)](action, o, note)
 
     async def write_status(self, connection: MakiniConnection, status: MakiniConnectionStatus, note: Note) -> bool:
@@ -220,11 +229,16 @@ class Executor:
         try:
             actual = await self._world.api.get(SECRETS, meta.namespace, connection.secret_name)
         except NotFound:
-            written = await self._create_secret(meta.namespace, wanted)
-        else:
-            if not secret.is_ours(secret.record(actual, key), connection):
-                raise Conflict(f"Secret {connection.secret_name} is not ours")
-            written = await self._world.api.replace(SECRETS, meta.namespace, secret.repaired(actual, wanted))
+            actual = None
+        if actual is not None and not secret.is_ours(secret.record(actual, key), connection):
+            raise Conflict(f"Secret {connection.secret_name} is not ours")
+        try:
+            if actual is None:
+                written = await self._create_secret(meta.namespace, wanted)
+            else:
+                written = await self._world.api.replace(SECRETS, meta.namespace, secret.repaired(actual, wanted))
+        except (Forbidden, Invalid) as error:
+            raise _secret_refused(connection.secret_name, error) from None
         self._world.take_secret(written)
 
     async def _create_secret(self, namespace: str, wanted: Object) -> Object:
@@ -254,13 +268,34 @@ class Executor:
             return await self._forget_secret(o, action.name)
         read = secret.record(found, self._world.installation.key)
         if secret.is_ours(read, o.connection):
-            await self._world.api.delete(SECRETS, namespace, action.name, uid=read.metadata.uid)
+            try:
+                await self._world.api.delete(SECRETS, namespace, action.name, uid=read.metadata.uid)
+            except (Forbidden, Invalid) as error:
+                raise _secret_refused(action.name, error) from None
         return await self._forget_secret(o, action.name)
 
     async def _forget_secret(self, o: Observation, name: str) -> bool:
         known = self._world.secrets.named(o.connection.metadata.namespace, name)
         if known:
             self._world.secrets.remove(known.metadata.uid)
+        return True
+
+    # --- workflows -------------------------------------------------------------------------------------------------
+
+    async def _try_workflows(self, _: actions.TryWorkflows, o: Observation, note: Note) -> bool:
+        await self._workflows.try_out(o.connection, o.endpoint, note)
+        return True
+
+    async def _apply_workflow(self, action: actions.ApplyWorkflow, o: Observation, _: Note) -> bool:
+        await self._workflows.apply(o.connection, o.endpoint, action.workflow)
+        return True
+
+    async def _delete_cron_job(self, action: actions.DeleteCronJob, o: Observation, _: Note) -> bool:
+        await self._workflows.remove(o.connection, action.name)
+        return True
+
+    async def _end_workflows(self, _: actions.EndWorkflows, o: Observation, __: Note) -> bool:
+        await self._workflows.end(o.connection)
         return True
 
     # --- who acts for whom -----------------------------------------------------------------------------------------
@@ -279,6 +314,11 @@ class Executor:
         if account is None or account.identity is None or account.trouble:
             raise Conflict("the account is not ready to be used")
         return account
+
+
+def _secret_refused(name: str, error: KubeError) -> ChildRefused:
+    message = f"Secret {name} is refused by Kubernetes ({error.said}): mend spec.token, or what refuses it"
+    return ChildRefused(Reason.SECRET_REFUSED, message)
 
 
 def _published(held: HeldToken, url: str) -> PublishedToken:

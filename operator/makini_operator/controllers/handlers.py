@@ -8,9 +8,10 @@ into a store; the stores' listeners decide who has to look again (`wiring.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import kopf
@@ -18,14 +19,17 @@ from kubernetes.aio.client.configuration import Configuration
 
 from makini_operator.controllers.world import World
 from makini_operator.kube.session import open_session
-from makini_operator.manifests.secret import MANAGED_SELECTOR
+from makini_operator.manifests.ownership import MANAGED_SELECTOR
 from makini_operator.resources.base import GROUP, VERSION
 
 EXIT_TIMEOUT = 2.0
 """Seconds that kopf gives running handlers at shutdown; ours only hand over."""
 IDLE_TIMEOUT = 0.5
 """Seconds that kopf keeps a worker for an object that is quiet; also how long a clean stop takes."""
+STOP_WITHIN = 15.0
+"""Seconds that kopf gets to stop; it takes about one."""
 _DELETED = "DELETED"
+_logger = logging.getLogger(__name__)
 
 
 class WatchEnded(Exception):
@@ -33,7 +37,7 @@ class WatchEnded(Exception):
 
 
 async def watch(world: World, configuration: Configuration, stop: asyncio.Event) -> None:
-    """Watch the two resources and our Secrets until `stop` is set.
+    """Watch the two resources, our Secrets and our CronJobs until `stop` is set.
 
     Kopf runs in a thread with a loop of its own: at its exit it waits for, and cancels, every task
     of its loop, ours included. What it hears crosses over as calls into this loop, in order.
@@ -43,20 +47,51 @@ async def watch(world: World, configuration: Configuration, stop: asyncio.Event)
     _configure(registry, configuration)
     _listen(registry, world, loop)
     kopf_stop = threading.Event()
-
-    def run() -> None:
-        asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=kopf_stop))
-
-    watching = asyncio.ensure_future(asyncio.to_thread(run))
+    watching = _in_thread(lambda: _operate(registry, kopf_stop), loop)
     stopping = asyncio.ensure_future(stop.wait())
+    either: set[asyncio.Future[Any]] = {watching, stopping}
     try:
-        await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
         kopf_stop.set()
-        await watching
+        await asyncio.wait({watching}, timeout=STOP_WITHIN)
+    if not watching.done():
+        _logger.warning("kopf has not stopped within %.0f s and is left behind", STOP_WITHIN)
     if not stop.is_set():
-        raise WatchEnded("kopf has stopped watching without being asked to")
+        why = watching.exception() if watching.done() else None
+        raise WatchEnded(f"kopf has stopped watching without being asked to: {why or 'no reason given'}")
+
+
+async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
+    """Kopf waits for `stop` in a thread of its own, which must end with it, or the loop would never close."""
+    try:
+        await kopf.operator(registry=registry, clusterwide=True, standalone=True, stop_flag=stop)
+    finally:
+        stop.set()
+
+
+def _in_thread(work: Callable[[], Coroutine[Any, Any, None]], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Run a loop in a daemon thread, which cannot keep the process from ending; the future tells when it is over."""
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            asyncio.run(work())
+        except Exception as caught:  # noqa: BLE001 - handed over to whoever waits
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the process is ending and its loop is closed
+            loop.call_soon_threadsafe(finish, error)
+
+    threading.Thread(target=run, name="kopf", daemon=True).start()
+    return done
 
 
 def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) -> None:
@@ -72,6 +107,7 @@ def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) ->
         settings.queueing.idle_timeout = IDLE_TIMEOUT
         settings.networking.request_timeout = 20
         settings.watching.label_selectors["v1", "secrets"] = MANAGED_SELECTOR
+        settings.watching.label_selectors["batch/v1", "cronjobs"] = MANAGED_SELECTOR
 
     @kopf.on.login(registry=registry)
     async def log_in(**_: Any) -> kopf.AiohttpSession:
@@ -95,9 +131,11 @@ def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.Abstrac
     connections = heard(world.take_connection, lambda uid, version: world.connections.remove(uid, version=version))
     pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
     secrets = heard(world.take_secret, lambda uid, version: world.secrets.remove(uid, version=version))
+    cron_jobs = heard(world.take_cron_job, lambda uid, version: world.cron_jobs.remove(uid, version=version))
     kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
     kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
     kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)
+    kopf.on.event("batch", "v1", "cronjobs", id="cronjobs", registry=registry)(cron_jobs)
 
 
 def quieten() -> None:

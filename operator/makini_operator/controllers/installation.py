@@ -19,7 +19,7 @@ from makini_operator.kube.api import NAMESPACES, SECRETS, KubeApi
 from makini_operator.kube.errors import AlreadyExists, NotFound
 from makini_operator.lifecycle.marker import InstallationKey
 from makini_operator.lifecycle.observation import Trouble
-from makini_operator.manifests.secret import MANAGED_BY
+from makini_operator.manifests.ownership import MANAGED_BY
 from makini_operator.resources.reasons import Reason
 
 SECRET_NAME = "makini-installation"  # noqa: S105 - the name of a Secret

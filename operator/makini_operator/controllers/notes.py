@@ -1,7 +1,7 @@
 """What this process remembers of each connection between two steps; all of it may be lost at any moment.
 
-Three things: an intent that it has just recorded and may act on once, a token that came with
-an opening and is not published yet, and how the last attempt at Makini failed.
+An intent that it has just recorded and may act on once, a token that came with an opening and
+is not published yet, how the last attempt at Makini failed, and what the API server has refused.
 """
 
 from __future__ import annotations
@@ -14,8 +14,19 @@ from makini_operator.controllers.workqueue import backoff
 from makini_operator.lifecycle.observation import Trouble
 from makini_operator.makini import ConnectionToken, MakiniError, OutcomeUnknown
 from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.reasons import Reason
 
+REFUSAL_RETRY = timedelta(seconds=15)
+"""How soon to try again what the API server has refused: a policy or a quota may have changed."""
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=2)
+
+
+class ChildRefused(Exception):
+    """The API server does not take a child object, or does not give it up; the message is for the user."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,10 @@ class Note:
     login_version: str = ""
     metadata_sent: tuple[str, str] | None = None
     """Connection id, and digest of the metadata that was sent for it."""
+    accepted_workflows: str = ""
+    """Digest of the CronJobs that the API server has accepted in a dry run."""
+    refused_in: tuple[int, bool] = (0, False)
+    refusals: dict[Reason, Trouble] = field(default_factory=dict)
 
     def trouble_for(self, connection: MakiniConnection) -> Trouble | None:
         """How the last attempt failed; a changed spec or a deletion is a new beginning."""
@@ -61,6 +76,17 @@ class Note:
     def refused(self, connection: MakiniConnection, trouble: Trouble, *, login_version: str) -> None:
         """Makini refused what the user asked for: only a change helps."""
         self.concerns, self.trouble, self.login_version = _situation(connection), trouble, login_version
+
+    def child_refused(self, connection: MakiniConnection, error: ChildRefused) -> None:
+        """The API server refused a child; a changed spec is tried at once, anything else a little later."""
+        if self.refused_in != _situation(connection):
+            self.refusals = {}
+        self.refused_in = _situation(connection)
+        self.refusals[error.reason] = Trouble(error.reason, str(error), datetime.now(UTC) + REFUSAL_RETRY)
+
+    def refusals_for(self, connection: MakiniConnection) -> dict[Reason, Trouble]:
+        """What the API server has refused for this spec."""
+        return dict(self.refusals) if self.refused_in == _situation(connection) else {}
 
     def login_seen(self, version: str) -> None:
         """The login Secret was looked at; a new version of it is worth a new attempt."""

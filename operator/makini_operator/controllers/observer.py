@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from makini_operator.controllers.accounts import Account
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.notes import Note
+from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import SECRETS
 from makini_operator.kube.errors import NotFound
@@ -16,7 +17,7 @@ from makini_operator.lifecycle.observation import Observation, PoolView, RemoteV
 from makini_operator.lifecycle.pool_report import account_trouble
 from makini_operator.manifests import secret
 from makini_operator.manifests.secret import SecretRecord
-from makini_operator.resources.connection import Environment, MakiniConnection
+from makini_operator.resources.connection import Environment, MakiniConnection, Phase
 from makini_operator.resources.pool import CreditPool
 
 NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
@@ -25,8 +26,9 @@ NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 class Observer:
     """Looks at one connection and everything that bears on it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, workflows: Workflows) -> None:
         self._world = world
+        self._workflows = workflows
 
     async def observe(self, connection: MakiniConnection, note: Note) -> Observation:
         """The situation now. Raises `KubeError` if Kubernetes cannot be asked."""
@@ -36,14 +38,18 @@ class Observer:
         is_going_up = connection.spec.connected and not connection.metadata.is_deleting
         endpoint = account.key.url if account else ""
         trouble = _trouble(connection, pool, account) if pool else None
+        remote = self._remote_view(connection, account, allocator, trouble)
+        is_ending = not is_going_up or remote.is_recorded_absent or connection.status.phase is Phase.INACTIVE
         return Observation(
             connection=connection,
             installation_trouble=self._world.installation.trouble,
             pool=self._pool_view(connection, pool, account, allocator, trouble) if pool else None,
             grant=allocator.grant_for(connection) if allocator else None,
-            remote=self._remote_view(connection, account, allocator, trouble),
+            remote=remote,
             secret=await self._secret_view(connection, endpoint),
             superseded_secrets=self._superseded(connection),
+            workflows=await self._workflows.look(connection, endpoint, note, is_ending=is_ending),
+            refusals=note.refusals_for(connection),
             is_login_present=await self._look_for_login(connection, note) if is_going_up else None,
             may_post=self._may_post(connection, note),
             trouble=note.trouble_for(connection),
@@ -92,7 +98,8 @@ class Observer:
         is_wanted = connection.spec.connected and not connection.metadata.is_deleting
         return account.index.view(
             self._world.tag_of(connection),
-            recorded_id=connection.status.connection_id if is_wanted else None,
+            recorded_id=connection.status.connection_id,
+            is_wanted=is_wanted,
             after=allocator.trusted_listing(account),
         )
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from makini_operator.controllers.accounts import CredentialsMissing
 from makini_operator.controllers.executor import Executor
-from makini_operator.controllers.notes import Note
+from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.observer import Observer
+from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import CONNECTIONS
 from makini_operator.kube.errors import AlreadyExists, Conflict, NotFound, ReplyLost
@@ -34,8 +35,9 @@ class Reconciler:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._observer = Observer(world)
-        self._executor = Executor(world)
+        workflows = Workflows(world)
+        self._observer = Observer(world, workflows)
+        self._executor = Executor(world, workflows)
         self._notes: dict[str, Note] = {}
 
     async def reconcile(self, uid: str) -> timedelta | None:
@@ -77,6 +79,10 @@ class Reconciler:
                 note.failed(observation.connection, error)
                 _logger.warning("%s: %s: %s", _name(observation.connection), type(action).__name__, error)
                 return True
+            except ChildRefused as error:
+                note.child_refused(observation.connection, error)
+                _logger.warning("%s: %s: %s", _name(observation.connection), type(action).__name__, error)
+                has_changed = True
         return has_changed
 
     def _keep_place_in_queue(self, decided: Plan, connection: MakiniConnection) -> None:

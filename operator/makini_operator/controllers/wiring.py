@@ -8,8 +8,8 @@ from collections.abc import Callable
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.world import World
+from makini_operator.kube.owners import Owned
 from makini_operator.makini import MakiniError
-from makini_operator.manifests.secret import SecretRecord
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.pool import CreditPool
 
@@ -34,7 +34,8 @@ class Wiring:
         self._lead, self._stop, self._close = lead, stop, close
         world.connections.listen(self._connection_changed)
         world.pools.listen(self._pool_changed)
-        world.secrets.listen(self._secret_changed)
+        world.secrets.listen(self._child_changed)
+        world.cron_jobs.listen(self._child_changed)
 
     def _connection_changed(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         for connection in (before, after):
@@ -70,7 +71,7 @@ class Wiring:
         if before is None or _matters(before) != _matters(after):
             self._world.enqueue_pool(after.metadata.name)
 
-    def _secret_changed(self, before: SecretRecord | None, after: SecretRecord | None) -> None:
+    def _child_changed(self, before: Owned | None, after: Owned | None) -> None:
         for found in (before, after):
             if found is not None and self._world.connections.get(found.owner_uid):
                 self._world.queue.add(found.owner_uid)

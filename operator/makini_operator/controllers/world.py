@@ -17,11 +17,15 @@ from pydantic import ValidationError
 
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.installation import Installation
-from makini_operator.kube.api import CONNECTIONS, POOLS, SECRETS, KubeApi, Object
+from makini_operator.kube.api import CONNECTIONS, CRON_JOBS, POOLS, SECRETS, KubeApi, Object
 from makini_operator.kube.events import EventRecorder
+from makini_operator.kube.owners import OwnerIndex
 from makini_operator.kube.store import ObjectStore
 from makini_operator.lifecycle import marker
-from makini_operator.manifests.secret import MANAGED_SELECTOR, SecretRecord, record
+from makini_operator.manifests import secret, workflow
+from makini_operator.manifests.ownership import MANAGED_SELECTOR
+from makini_operator.manifests.secret import SecretRecord
+from makini_operator.manifests.workflow import CronJobRecord
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import CreditPool
 
@@ -52,14 +56,15 @@ class World:
         self.connections: ObjectStore[MakiniConnection] = ObjectStore()
         self.pools: ObjectStore[CreditPool] = ObjectStore()
         self.secrets: ObjectStore[SecretRecord] = ObjectStore()
+        self.cron_jobs: ObjectStore[CronJobRecord] = ObjectStore()
         self.accounts: dict[AccountKey, Account] = {}
         self.allocators: dict[str, Allocator] = {}
         self._uid_by_tag: dict[str, str] = {}
         self._tag_by_uid: dict[str, str] = {}
         self._unreadable: dict[str, str] = {}
-        self._secrets_by_owner: dict[str, dict[str, SecretRecord]] = {}
+        self._secret_owners = OwnerIndex(self.secrets)
+        self._cron_job_owners = OwnerIndex(self.cron_jobs)
         self.connections.listen(self._keep_tags)
-        self.secrets.listen(self._keep_owners)
 
     # --- taking in what Kubernetes says ----------------------------------------------------------------------------
 
@@ -82,7 +87,11 @@ class World:
 
     def take_secret(self, obj: Object) -> SecretRecord:
         """Put what may be remembered of a Secret into the store."""
-        return self.secrets.put(record(obj, self.installation.key))
+        return self.secrets.put(secret.record(obj, self.installation.key))
+
+    def take_cron_job(self, obj: Object) -> CronJobRecord:
+        """Put what is remembered of a CronJob into the store."""
+        return self.cron_jobs.put(workflow.record(obj))
 
     async def relist_connections(self) -> None:
         """Read all connections consistently; what is gone is forgotten."""
@@ -93,7 +102,7 @@ class World:
         self.connections.replace_all((c for c in listed if c), known_before=known)
 
     async def relist_everything(self) -> None:
-        """Read pools, connections and our Secrets consistently: finds deletions that a broken watch has missed."""
+        """Read everything that is watched consistently: finds deletions that a broken watch has missed."""
         known_pools = self.pools.uids()
         pools = [self.take_pool(obj) for obj in await self.api.list_all(POOLS)]
         self.pools.replace_all((p for p in pools if p), known_before=known_pools)
@@ -101,6 +110,9 @@ class World:
         known_secrets = self.secrets.uids()
         secrets = [self.take_secret(obj) for obj in await self.api.list_all(SECRETS, selector=MANAGED_SELECTOR)]
         self.secrets.replace_all(secrets, known_before=known_secrets)
+        known_cron_jobs = self.cron_jobs.uids()
+        cron_jobs = [self.take_cron_job(obj) for obj in await self.api.list_all(CRON_JOBS, selector=MANAGED_SELECTOR)]
+        self.cron_jobs.replace_all(cron_jobs, known_before=known_cron_jobs)
 
     # --- who belongs to whom ---------------------------------------------------------------------------------------
 
@@ -162,16 +174,11 @@ class World:
 
     def secrets_of(self, uid: str) -> list[SecretRecord]:
         """Secrets known to be controlled by this connection."""
-        return list(self._secrets_by_owner.get(uid, {}).values())
+        return self._secret_owners.of(uid)
 
-    def _keep_owners(self, before: SecretRecord | None, after: SecretRecord | None) -> None:
-        if before is not None:
-            owned = self._secrets_by_owner.get(before.owner_uid, {})
-            owned.pop(before.metadata.uid, None)
-            if not owned:
-                self._secrets_by_owner.pop(before.owner_uid, None)
-        if after is not None:
-            self._secrets_by_owner.setdefault(after.owner_uid, {})[after.metadata.uid] = after
+    def cron_jobs_of(self, uid: str) -> list[CronJobRecord]:
+        """CronJobs with our label that are controlled by this connection."""
+        return self._cron_job_owners.of(uid)
 
     def _keep_tags(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         if after is not None and before is None:

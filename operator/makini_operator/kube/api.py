@@ -49,6 +49,9 @@ POOLS = Resource(GROUP, VERSION, "creditpools", is_namespaced=False)
 SECRETS = Resource("", "v1", "secrets")
 NAMESPACES = Resource("", "v1", "namespaces", is_namespaced=False)
 EVENTS = Resource("events.k8s.io", "v1", "events")
+CRON_JOBS = Resource("batch", "v1", "cronjobs")
+JOBS = Resource("batch", "v1", "jobs")
+PODS = Resource("", "v1", "pods")
 
 
 class KubeApi:
@@ -75,16 +78,24 @@ class KubeApi:
                 continue
         raise errors.Unavailable(f"the list of {resource.plural} expired {TRIES} times while being read")
 
-    async def create(self, resource: Resource, namespace: str | None, manifest: Object) -> Object:
-        """Create an object. Raises `AlreadyExists`, `Invalid`, `Forbidden`, `ReplyLost`."""
+    async def create(
+        self, resource: Resource, namespace: str | None, manifest: Object, *, dry_run: bool = False
+    ) -> Object:
+        """Create an object. Raises `AlreadyExists`, `Invalid`, `Forbidden`, `ReplyLost`.
+
+        `dry_run`: only try it out, with unknown fields as errors; returns what it would become.
+        """
         try:
-            return await self._write("POST", resource.path(namespace), manifest)
+            return await self._write("POST", resource.path(namespace), manifest, dry_run=dry_run)
         except errors.Conflict as error:
             raise errors.AlreadyExists(str(error), status=409) from None
 
-    async def replace(self, resource: Resource, namespace: str | None, manifest: Object) -> Object:
+    async def replace(
+        self, resource: Resource, namespace: str | None, manifest: Object, *, dry_run: bool = False
+    ) -> Object:
         """Write a whole object; its metadata carry the version it was decided on. Raises `Conflict`, `NotFound`, …."""
-        return await self._write("PUT", resource.path(namespace, manifest["metadata"]["name"]), manifest)
+        path = resource.path(namespace, manifest["metadata"]["name"])
+        return await self._write("PUT", path, manifest, dry_run=dry_run)
 
     async def patch(
         self,
@@ -102,10 +113,18 @@ class KubeApi:
         body = changes | {"metadata": {**changes.get("metadata", {}), **guard}}
         return await self._write("PATCH", resource.path(namespace, name, subresource), body)
 
-    async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str) -> None:
-        """Delete exactly this object; that it is gone already is success."""
+    async def delete(
+        self, resource: Resource, namespace: str | None, name: str, *, uid: str, grace: int | None = None
+    ) -> None:
+        """Delete exactly this object, and in the background what it owns; that it is gone already is success.
+
+        `grace`: seconds that a pod's containers get; None: what the pod says.
+        """
+        options: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         try:
-            await self._write("DELETE", resource.path(namespace, name), {"preconditions": {"uid": uid}})
+            await self._write("DELETE", resource.path(namespace, name), options)
         except errors.NotFound:
             return
 
@@ -130,8 +149,10 @@ class KubeApi:
                 await self._pause(_delay(attempt, error.retry_after))
         raise AssertionError("unreachable")
 
-    async def _write(self, method: str, path: str, body: Object) -> Object:
+    async def _write(self, method: str, path: str, body: Object, *, dry_run: bool = False) -> Object:
         query = {} if method == "DELETE" else {"fieldManager": FIELD_MANAGER}
+        if dry_run:
+            query |= {"dryRun": "All", "fieldValidation": "Strict"}
         for attempt in range(TRIES):
             try:
                 return await self._call(method, path, query=query, body=body)
@@ -174,11 +195,12 @@ _BY_STATUS: dict[int, type[errors.KubeError]] = {
 
 
 def _error(method: str, path: str, status: int, text: str, retry_after: str | None) -> errors.KubeError:
-    message = f"{method} {path}: HTTP {status}: {_reason(text)}"
+    said = _reason(text)
+    message = f"{method} {path}: HTTP {status}: {said}"
     if status == _TOO_MANY or status >= _SERVER_FAULT:
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
         return errors.Unavailable(message, status=status, retry_after=seconds)
-    return _BY_STATUS.get(status, errors.KubeError)(message, status=status)
+    return _BY_STATUS.get(status, errors.KubeError)(message, status=status, said=said)
 
 
 def _reason(text: str) -> str:

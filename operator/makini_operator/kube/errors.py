@@ -6,10 +6,14 @@ from __future__ import annotations
 class KubeError(Exception):
     """A call failed. `status` is the HTTP status, or None when there was no answer."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, said: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.said = said or message
+        """The API server's own words."""
 
 
 class NotFound(KubeError):

@@ -74,6 +74,30 @@ class DeleteSecret:
     name: str
 
 
+@dataclass(frozen=True)
+class TryWorkflows:
+    """Try out the CronJobs of all workflows on the API server, without effect."""
+
+
+@dataclass(frozen=True)
+class ApplyWorkflow:
+    """Create the CronJob of this workflow, or restore it."""
+
+    workflow: str
+
+
+@dataclass(frozen=True)
+class DeleteCronJob:
+    """Remove a CronJob of ours, and in the background what it has started."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class EndWorkflows:
+    """Remove all CronJobs, Jobs and pods of ours at once."""
+
+
 Action = (
     AddFinalizer
     | RemoveFinalizer
@@ -85,6 +109,10 @@ Action = (
     | PublishToken
     | RepairSecret
     | DeleteSecret
+    | TryWorkflows
+    | ApplyWorkflow
+    | DeleteCronJob
+    | EndWorkflows
 )
 
 

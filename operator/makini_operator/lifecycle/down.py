@@ -1,6 +1,6 @@
 """The way down: deletion, or `connected: false`.
 
-The Secret goes at once, whether or not Makini answers. Then the connection is closed at
+Workflows and Secret go at once, whether or not Makini answers. Then the connection is closed at
 Makini and the account listed until no connection with our marker is left; only then one
 status write gives up claim, id and intent together, and the finalizer follows in a write of
 its own. Nothing is needed from the namespace: its Secrets may have vanished first.
@@ -8,12 +8,22 @@ its own. Nothing is needed from the namespace: its Secrets may have vanished fir
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from makini_operator.lifecycle.actions import Action, Close, DeleteSecret, ListAccount, Plan, RemoveFinalizer
+from makini_operator.lifecycle.actions import (
+    Action,
+    Close,
+    DeleteSecret,
+    EndWorkflows,
+    ListAccount,
+    Plan,
+    RemoveFinalizer,
+)
 from makini_operator.lifecycle.observation import Observation, SecretState, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
+from makini_operator.lifecycle.steps import LOOK_AGAIN, marker_lost, refusal
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import (
     CONNECTION_FINALIZER,
@@ -24,19 +34,32 @@ from makini_operator.resources.connection import (
 )
 from makini_operator.resources.reasons import Reason
 
+_NEVER_WRITTEN = -1
+"""`observedGeneration` of a status that the schema has filled in."""
+
 
 def plan_down(o: Observation, now: datetime) -> Plan:
     """The next steps towards nothing left at Makini and nothing held."""
-    secrets = _secrets_to_delete(o)
-    if secrets:
-        return Plan(actions=secrets)
-    if _is_anything_open(o):
+    children = children_to_remove(o, now)
+    if children:
+        return Plan(actions=children)
+    if _may_be_open(o):
         return _close(o, now)
     if not o.connection.metadata.is_deleting:
         return Plan(status=tell(o.connection, _disconnected(), now=now, facts={"waiting": None, "token": None}))
     if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
         return Plan(actions=(RemoveFinalizer(),))
     return Plan()
+
+
+def children_to_remove(o: Observation, now: datetime) -> tuple[Action, ...]:
+    """What goes at once: workflows first, because they use the token. A refusal never holds up the disconnect."""
+    children: list[Action] = []
+    if o.workflows.is_anything_left and not refusal(o, Reason.WORKFLOW_REFUSED, now):
+        children.append(EndWorkflows())
+    if not refusal(o, Reason.SECRET_REFUSED, now):
+        children.extend(_secrets_to_delete(o))
+    return tuple(children)
 
 
 def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any]:
@@ -63,9 +86,14 @@ def _secrets_to_delete(o: Observation) -> tuple[Action, ...]:
     return tuple(DeleteSecret(name) for name in names)
 
 
-def _is_anything_open(o: Observation) -> bool:
+def _may_be_open(o: Observation) -> bool:
+    """Also when the status says nothing, because somebody has wiped it: then a listing has the last word."""
     status = o.connection.status
-    return bool(status.credits or status.connection_id or status.intent or o.remote.ids)
+    if status.credits or status.connection_id or status.intent or o.remote.ids:
+        return True
+    is_unsaid = status.observed_generation in (None, _NEVER_WRITTEN) or status.phase is Phase.DISCONNECTING
+    was_begun = CONNECTION_FINALIZER in o.connection.metadata.finalizers
+    return is_unsaid and was_begun and o.pool is not None and not o.remote.is_complete
 
 
 def _close(o: Observation, now: datetime) -> Plan:
@@ -86,6 +114,8 @@ def _close(o: Observation, now: datetime) -> Plan:
 
 
 def _close_at_makini(o: Observation, now: datetime) -> Plan:
+    if o.remote.is_recorded_unmarked:
+        return _held_up(o, replace(marker_lost(o), retry_at=now + LOOK_AGAIN), now)
     if o.remote.ids:
         return Plan(actions=(Close(o.remote.ids),))
     if not o.remote.is_complete:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -31,7 +32,9 @@ def happenings(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> tupl
 def _granted(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
     if old.credits or not new.credits:
         return None
-    return Happening(Reason.CREDITS_GRANTED, f"{new.credits.amount} credits granted from pool {new.credits.pool}")
+    return Happening(
+        Reason.CREDITS_GRANTED, f"{credits_in_words(new.credits.amount)} granted from pool {new.credits.pool}"
+    )
 
 
 def _connected(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
@@ -55,7 +58,9 @@ def _disconnected(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> H
 def _returned(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
     if not old.credits or new.credits:
         return None
-    return Happening(Reason.CREDITS_RETURNED, f"{old.credits.amount} credits returned to pool {old.credits.pool}")
+    return Happening(
+        Reason.CREDITS_RETURNED, f"{credits_in_words(old.credits.amount)} returned to pool {old.credits.pool}"
+    )
 
 
 def _stalled(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:

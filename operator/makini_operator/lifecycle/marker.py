@@ -15,7 +15,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-_FORM = re.compile(r"^mk1\.(?P<amount>\d{1,6})\.(?P<tag>[a-z2-7]{16})\.(?P<check>[a-z2-7]{8})(?: |$)")
+_FORM = re.compile(r"^mk1\.(?P<amount>0|[1-9][0-9]{0,6})\.(?P<tag>[a-z2-7]{16})\.(?P<check>[a-z2-7]{8})(?: |$)")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ An observation is taken fresh for every step. What is unknown is said to be unkn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -57,6 +58,8 @@ class RemoteView:
     """Connections alive there, smallest id first."""
     is_recorded_absent: bool
     """The id in status was missing in two complete listings in a row."""
+    is_recorded_unmarked: bool = False
+    """The id in status is alive, but its name has lost our marker: somebody has renamed it."""
 
 
 class SecretState(Enum):
@@ -84,6 +87,22 @@ class SecretView:
 
 
 @dataclass(frozen=True)
+class WorkflowsView:
+    """The CronJobs of the workflows, and what they have started."""
+
+    problem: str
+    """What is wrong with a job template, so that it cannot even be tried out; empty: nothing."""
+    are_accepted: bool
+    """The API server has accepted the CronJobs of exactly this spec in a dry run."""
+    to_apply: tuple[str, ...]
+    """Workflows whose CronJob is missing or not as it should be."""
+    superseded: tuple[str, ...]
+    """Names of CronJobs of ours that the spec does not ask for any more."""
+    is_anything_left: bool
+    """CronJobs, Jobs or pods of ours exist that nobody has deleted yet; looked for on the way down only."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """One connection and everything that bears on it."""
 
@@ -96,6 +115,9 @@ class Observation:
     secret: SecretView
     superseded_secrets: tuple[str, ...]
     """Names of Secrets of ours that the spec does not name any more."""
+    workflows: WorkflowsView
+    refusals: Mapping[Reason, Trouble]
+    """Children that the API server has refused to take or to give up, by what is shown for it."""
     is_login_present: bool | None
     """Whether the customer's login Secret exists; None: not looked."""
     may_post: bool

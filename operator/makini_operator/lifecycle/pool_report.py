@@ -7,6 +7,7 @@ from datetime import datetime
 
 from makini_operator.credits.ledger import Decision
 from makini_operator.lifecycle.observation import Trouble
+from makini_operator.lifecycle.words import connections_in_words, credits_in_words
 from makini_operator.resources.conditions import Finding, finding, merge
 from makini_operator.resources.pool import (
     AccountStatus,
@@ -129,13 +130,22 @@ def _headline(pool: CreditPool, facts: PoolFacts, trouble: Trouble | None) -> li
     if trouble:
         kind = ConditionType.STALLED if trouble.reason in PERMANENT else ConditionType.RECONCILING
         return _unready(kind, trouble.reason, trouble.message)
+    if pool.metadata.is_deleting:
+        return _unready(ConditionType.RECONCILING, Reason.POOL_DELETING, _deleting(facts))
     if not facts.is_listed:
         message = "looking through the account for connections that are already ours; then credits are granted"
         return _unready(ConditionType.RECONCILING, Reason.TAKING_OVER, message)
-    message = f"{facts.decision.held} of {pool.spec.credits} credits are held"
+    message = f"{facts.decision.held} of {credits_in_words(pool.spec.credits)} held"
     if pool.spec.hold:
         message += "; on hold: nothing new is granted until spec.hold is false"
     return [finding(ConditionType.READY, holds=True, reason=Reason.POOL_READY, message=message)]
+
+
+def _deleting(facts: PoolFacts) -> str:
+    if facts.decision.holding:
+        holding = connections_in_words(facts.decision.holding)
+        return f"to be deleted; waiting for {holding} to be disconnected: nothing new is granted"
+    return "to be deleted; it goes as soon as the account was looked through for connections of this pool"
 
 
 def _unready(kind: ConditionType, reason: Reason, message: str) -> list[Finding]:
@@ -155,10 +165,10 @@ def _reachable(facts: PoolFacts, trouble: Trouble | None) -> Finding:
 
 def _books(decision: Decision) -> list[Finding]:
     none_left = decision.available == 0
-    left = "every credit is held" if none_left else f"{decision.available} credits can be granted"
+    left = "every credit is held" if none_left else f"{credits_in_words(decision.available)} can be granted"
     over = decision.held > decision.limit
     excess = (
-        f"{decision.held} credits are held, {decision.held - decision.limit} more than spec.credits: "
+        f"{credits_in_words(decision.held)} held, {decision.held - decision.limit} more than spec.credits: "
         f"nothing is taken away, and nothing is granted until enough return"
     )
     in_use = decision.holding > 0
@@ -179,7 +189,7 @@ def _books(decision: Decision) -> list[Finding]:
             ConditionType.IN_USE,
             holds=in_use,
             reason=Reason.CLAIMS_EXIST if in_use else Reason.NO_CLAIMS,
-            message=f"{decision.holding} connections hold credits; the pool stays until they are disconnected"
+            message=f"credits are held by {connections_in_words(decision.holding)}: the pool stays until none is left"
             if in_use
             else "no connection holds credits",
         ),

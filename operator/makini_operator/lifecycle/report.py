@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import Finding, find, finding, merge
 from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -64,11 +65,11 @@ def _details(status: MakiniConnectionStatus, report: Report) -> list[Finding]:
 def _credits_held(status: MakiniConnectionStatus, report: Report) -> Finding:
     claim = status.credits
     if claim:
-        message = f"holds {claim.amount} credits of pool {claim.pool} (tier {claim.tier})"
+        message = f"holds {credits_in_words(claim.amount)} of pool {claim.pool} (tier {claim.tier})"
         return finding(ConditionType.CREDITS_HELD, holds=True, reason=Reason.CREDITS_GRANTED, message=message)
     if status.waiting:
-        need, available = status.waiting.need, status.waiting.available
-        message = f"needs {need} credits; {available} are available"
+        need, available = credits_in_words(status.waiting.need), status.waiting.available
+        message = f"needs {need}; {available} available"
         return finding(ConditionType.CREDITS_HELD, holds=False, reason=Reason.WAITING_FOR_CREDITS, message=message)
     if report.phase in (Phase.DISCONNECTED, Phase.INACTIVE):
         message = "the credits have returned to the pool"

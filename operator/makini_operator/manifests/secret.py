@@ -1,8 +1,7 @@
 """The token's Secret: what it holds, and how the operator knows it again.
 
-A Secret is ours when its controller is this connection (by uid) and it carries our label or
-a checksum that only we can make. The checksum covers the token and everything that must not
-change with it, so an edited token is noticed without the token being kept anywhere else.
+The checksum covers the token and everything that must not change with it, so an edited token
+is noticed without the token being kept anywhere else. Whose it is: `ownership.py`.
 """
 
 from __future__ import annotations
@@ -14,26 +13,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from makini_operator.lifecycle.marker import InstallationKey
 from makini_operator.lifecycle.observation import SecretState, SecretView
-from makini_operator.resources.base import API_VERSION, GROUP, ObjectMeta
+from makini_operator.manifests.ownership import (
+    CHECKSUM,
+    MANAGED_BY,
+    MANAGER,
+    Manifest,
+    controller_of,
+    own_labels,
+    owner_reference,
+)
+from makini_operator.resources.base import GROUP, ObjectMeta
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import MakiniConnection
 
-MANAGED_BY = f"{GROUP}/managed-by"
-MANAGER = "operator"
-MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
-CONNECTION = f"{GROUP}/connection"
 ISSUED_AT = f"{GROUP}/issued-at"
 EXPIRES_AT = f"{GROUP}/expires-at"
-CHECKSUM = f"{GROUP}/checksum"
 TEMPLATE_KEYS = f"{GROUP}/template-keys"
 """Annotation: which labels and annotations came from the template, so that they go when the template drops them."""
 DATA_KEYS = frozenset({"token", "connection-id", "url"})
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def secret(connection: MakiniConnection, published: PublishedToken, key: Install
             "namespace": connection.metadata.namespace,
             "labels": labels,
             "annotations": annotations | proof,
-            "ownerReferences": [_owner_reference(connection)],
+            "ownerReferences": [owner_reference(connection)],
         },
         "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
     }
@@ -103,8 +103,7 @@ def repaired(actual: Manifest, wanted: Manifest) -> Manifest:
 def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:
     """What may be remembered of a Secret as the API server returns it."""
     metadata = ObjectMeta.model_validate(manifest["metadata"])
-    owners = manifest["metadata"].get("ownerReferences") or []
-    controller: Mapping[str, Any] = next((owner for owner in owners if owner.get("controller")), {})
+    controller = controller_of(manifest)
     owner_uid = str(controller.get("uid", ""))
     published = intact_token(manifest, owner_uid, key)
     return SecretRecord(
@@ -158,8 +157,7 @@ def _wanted_metadata(connection: MakiniConnection) -> tuple[dict[str, str], dict
     template = connection.spec.token.secret_template if connection.spec.token else None
     labels = (template.labels if template else None) or {}
     annotations = (template.annotations if template else None) or {}
-    own_labels = {MANAGED_BY: MANAGER, CONNECTION: connection.metadata.name}
-    return labels | own_labels, annotations | {TEMPLATE_KEYS: json.dumps(sorted({*labels, *annotations}))}
+    return labels | own_labels(connection), annotations | {TEMPLATE_KEYS: json.dumps(sorted({*labels, *annotations}))}
 
 
 def _checksum(key: InstallationKey, uid: str, published: PublishedToken) -> str:
@@ -179,17 +177,6 @@ def _published(manifest: Manifest) -> PublishedToken | None:
         )
     except (KeyError, ValueError, binascii.Error):
         return None
-
-
-def _owner_reference(connection: MakiniConnection) -> Manifest:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "MakiniConnection",
-        "name": connection.metadata.name,
-        "uid": connection.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
 
 
 def _template_keys(annotations: Mapping[str, str] | None) -> set[str]:

@@ -24,6 +24,11 @@ def rule(expression: str, message: str) -> Rule:
     return {"rule": expression, "message": message}
 
 
+def discreet(expression: str, message: str) -> Rule:
+    """A rule whose refusal does not repeat the value, which may be a secret in the wrong place."""
+    return rule(expression, message) | {"reason": "FieldValueForbidden"}
+
+
 def cel(*rules: Rule) -> dict[str, Any]:
     """The `json_schema_extra` that carries CEL rules into the CRD."""
     return {"x-kubernetes-validations": list(rules)}
@@ -41,17 +46,23 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+SUBDOMAIN = "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 NAME_RULE = cel(
     rule(
-        f"self.matches('{_SUBDOMAIN}')",
+        f"self.matches('^{SUBDOMAIN}$')",
         "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.', "
         "starting and ending with a letter or digit",
     )
 )
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, json_schema_extra=NAME_RULE)]
+LABEL_RULE = cel(
+    rule(
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "must be lower-case letters, digits and '-', starting and ending with a letter or digit",
+    )
+)
 
 
 class SecretRef(Model):

@@ -12,9 +12,20 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from makini_operator.resources.base import API_VERSION, NAME_RULE, Model, ObjectMeta, ObjectName, SecretRef, cel, rule
+from makini_operator.resources.base import (
+    API_VERSION,
+    NAME_RULE,
+    SUBDOMAIN,
+    Model,
+    ObjectMeta,
+    ObjectName,
+    SecretRef,
+    cel,
+    rule,
+)
 from makini_operator.resources.conditions import Condition
 from makini_operator.resources.pool import Deployment, SystemName, Tier
+from makini_operator.resources.workflow import Workflows
 
 CONNECTION_FINALIZER = "makini.io/disconnect"
 CONNECTION_NAME_LIMIT = 52
@@ -36,7 +47,7 @@ _REPLICATORS = (
 def _template_rules(what: str) -> dict[str, Any]:
     return cel(
         rule(
-            "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
+            f"self.all(k, k.size() <= 317 && k.matches('^({SUBDOMAIN}/)?"
             "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
             f"{what} must have keys that Kubernetes accepts, for example team or example.com/team",
         ),
@@ -90,14 +101,20 @@ class Customer(Model):
         min_length=1,
         max_length=100,
         description="Name of the customer, shown in Makini's dashboard.",
-        json_schema_extra=cel(rule("self.trim() == self", "must not start or end with white space")),
+        json_schema_extra=cel(
+            rule("self.trim() == self", "must not start or end with white space"),
+            rule(r"!self.matches('[\\p{Cc}\\p{Zl}\\p{Zp}]')", "must be one line without control characters"),
+        ),
     )
     email: str | None = Field(
         default=None,
         max_length=254,
         description="Contact at the customer.",
         json_schema_extra=cel(
-            rule("self.matches('^[^@ ]+@[^@ ]+$')", "must be an e-mail address such as it@acme.example")
+            rule(
+                r"self.matches('^[^@\\s\\p{C}]+@[^@\\s\\p{C}]+$')",
+                "must be an e-mail address such as it@acme.example",
+            )
         ),
     )
 
@@ -163,6 +180,17 @@ class Token(Model):
 class MakiniConnectionSpec(Model):
     """What the tenant decides."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.token) || !has(self.token.secretName) "
+                "|| self.token.secretName != self.authorization.credentials.secretRef.name",
+                "token.secretName must differ from the name of the Secret with the customer's login: "
+                "the operator never overwrites that one",
+            )
+        )
+    )
+
     pool_ref: PoolRef = Field(description="The CreditPool that pays for this connection.")
     system: System = Field(description="The customer's system.")
     environment: Environment = Field(
@@ -191,7 +219,18 @@ class MakiniConnectionSpec(Model):
         description="false disconnects: the token dies, the credits return, the resource stays. "
         "true again opens a new connection with a new token.",
     )
+    suspend: bool = Field(
+        default=False,
+        description="true pauses workflows and the token's renewal, unless it is about to expire; "
+        "credits, connection and token stay.",
+    )
     token: Token | None = Field(default=None, description="Where the API token is published.")
+    workflows: Workflows | None = Field(
+        default=None,
+        description="Containers of your own that run on a schedule with this connection's token. "
+        "The disconnect ends them at once.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
 
 
 class Claim(Model):

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
-from makini_operator.resources.base import API_VERSION, Model, ObjectMeta, SecretRef, cel, rule
+from makini_operator.resources.base import API_VERSION, Model, ObjectMeta, SecretRef, cel, discreet, rule
 from makini_operator.resources.conditions import Condition
 
 POOL_FINALIZER = "makini.io/in-use"
@@ -27,13 +27,13 @@ AccountURL = Annotated[
     Field(
         max_length=512,
         json_schema_extra=cel(
-            rule(
+            discreet(
                 f"isURL(self) && (url(self).getScheme() == 'https' || "
                 f"(url(self).getScheme() == 'http' && ({_LOCAL} || {_IN_CLUSTER})))",
                 "must be an https:// URL such as https://api.makini.io "
                 "(plain http:// only for localhost and for Services named *.svc)",
             ),
-            rule(
+            discreet(
                 "!self.contains('@') && !self.contains('?') && !self.contains('#')",
                 "must not contain a user, a query or a fragment: credentials belong in the Secret "
                 "that credentialsSecretRef names",

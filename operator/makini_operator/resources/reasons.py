@@ -54,7 +54,11 @@ class Reason(StrEnum):
     TOKEN_PENDING = "TokenPending"  # noqa: S105 - a reason, not a token
     TOKEN_REMOVED = "TokenRemoved"  # noqa: S105 - a reason, not a token
     SECRET_CONFLICT = "SecretConflict"  # noqa: S105 - a reason, not a secret
+    SECRET_REFUSED = "SecretRefused"  # noqa: S105 - a reason, not a secret
+    # its workflows
+    WORKFLOW_REFUSED = "WorkflowRefused"
     # Makini and its account
+    MARKER_LOST = "MarkerLost"
     MAKINI_UNREACHABLE = "MakiniUnreachable"
     MAKINI_RATE_LIMITED = "MakiniRateLimited"
     ACCOUNT_REACHABLE = "AccountReachable"

@@ -12,6 +12,7 @@ from makini_operator.lifecycle.observation import (
     SecretState,
     SecretView,
     Trouble,
+    WorkflowsView,
 )
 from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.conditions import find
@@ -84,6 +85,7 @@ POOL = PoolView(
     trouble=None,
 )
 
+NO_WORKFLOWS = WorkflowsView(problem="", are_accepted=True, to_apply=(), superseded=(), is_anything_left=False)
 NOT_LISTED = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 GRANT = Grant(uid="acme-uid", resource_version="1", amount=4, tier=Tier.III)
 NO_SECRET = SecretView(SecretState.ABSENT)
@@ -113,6 +115,8 @@ _USUAL = Observation(
     remote=remote(),
     secret=NO_SECRET,
     superseded_secrets=(),
+    workflows=NO_WORKFLOWS,
+    refusals={},
     is_login_present=True,
     may_post=False,
     trouble=None,

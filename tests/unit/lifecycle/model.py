@@ -19,6 +19,7 @@ from tests.unit.lifecycle.builders import (
     INTACT,
     LIFE,
     NO_SECRET,
+    NO_WORKFLOWS,
     NOT_LISTED,
     NOW,
     POOL,
@@ -226,6 +227,8 @@ class TheWorld:
             remote=self._remote(),
             secret=self._secret(),
             superseded_secrets=(),
+            workflows=NO_WORKFLOWS,
+            refusals={},
             is_login_present=True,
             may_post=is_mine and intent is not None and intent.attempt == memory.fresh_attempt,
             trouble=memory.trouble if memory.concerns == (self.generation, self.deleting) else None,
@@ -240,8 +243,8 @@ class TheWorld:
     def _remote(self) -> RemoteView:
         if self.is_down:
             return NOT_LISTED
-        recorded = None if self.is_going_down() else self.status.connection_id
-        return self.memory.index.view(TAG, recorded_id=recorded)
+        wanted = not self.is_going_down()
+        return self.memory.index.view(TAG, recorded_id=self.status.connection_id, is_wanted=wanted)
 
     def _secret(self) -> SecretView:
         if self.is_foreign:

@@ -43,7 +43,8 @@ from makini_operator.lifecycle.actions import (
     SendMetadata,
 )
 from makini_operator.lifecycle.observation import Observation, SecretState
-from makini_operator.lifecycle.plan import LOOK_AGAIN, plan
+from makini_operator.lifecycle.plan import plan
+from makini_operator.lifecycle.steps import LOOK_AGAIN
 from makini_operator.resources.pool import Tier
 
 ASK = RequestCredits(4, Tier.III)

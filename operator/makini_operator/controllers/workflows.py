@@ -1,0 +1,164 @@
+"""Workflows on the cluster: CronJobs tried out, written, removed, and ended with everything that they have started."""
+
+from __future__ import annotations
+
+import logging
+
+from makini_operator.controllers.notes import ChildRefused, Note
+from makini_operator.controllers.world import World
+from makini_operator.kube.api import CRON_JOBS, JOBS, PODS, Object, Resource
+from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
+from makini_operator.lifecycle.observation import WorkflowsView
+from makini_operator.manifests import workflow
+from makini_operator.manifests.ownership import digest
+from makini_operator.manifests.workflow import CronJobRecord, TemplateError
+from makini_operator.resources.connection import MakiniConnection, Phase
+from makini_operator.resources.reasons import Reason
+
+_logger = logging.getLogger(__name__)
+
+GRACE = 1
+"""Seconds that a pod gets at a disconnect: its token is dead, so there is nothing left to finish."""
+
+
+class Workflows:
+    """The workflows of any connection."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    async def look(self, connection: MakiniConnection, endpoint: str, note: Note, *, is_ending: bool) -> WorkflowsView:
+        """How they stand; `is_ending`: look for everything that has to go."""
+        if is_ending:
+            return WorkflowsView("", True, (), (), is_anything_left=await self._is_anything_left(connection))
+        try:
+            wanted = self._wanted(connection, endpoint)
+        except TemplateError as error:
+            return WorkflowsView(str(error), False, (), (), is_anything_left=False)
+        owned = {found.metadata.name: found for found in self._owned(connection)}
+        key = self._world.installation.key
+        to_apply = tuple(
+            name
+            for name, manifest in wanted.items()
+            if (found := owned.pop(manifest["metadata"]["name"], None)) is None
+            or not workflow.is_as_wanted(found, manifest, key)
+        )
+        are_accepted = not to_apply or note.accepted_workflows == digest(wanted)
+        return WorkflowsView("", are_accepted, to_apply, tuple(sorted(owned)), is_anything_left=False)
+
+    async def _is_anything_left(self, connection: MakiniConnection) -> bool:
+        cron_jobs = self._owned(connection)
+        if not cron_jobs and not connection.spec.workflows:
+            return False
+        if not cron_jobs and _has_ended(connection):
+            return False
+        return bool(cron_jobs or await self._runs(JOBS, connection) or await self._runs(PODS, connection))
+
+    def _owned(self, connection: MakiniConnection) -> list[CronJobRecord]:
+        return self._world.cron_jobs_of(connection.metadata.uid)
+
+    async def _runs(self, resource: Resource, connection: MakiniConnection) -> list[Object]:
+        """Jobs or pods of this connection's workflows that nobody has deleted yet."""
+        selector = workflow.runs_selector(connection)
+        found = await self._world.api.list_all(resource, connection.metadata.namespace, selector=selector)
+        is_going = [obj for obj in found if not obj["metadata"].get("deletionTimestamp")]
+        return [obj for obj in is_going if workflow.is_run(obj, connection)]
+
+    def _wanted(self, connection: MakiniConnection, endpoint: str) -> dict[str, Object]:
+        wanted: dict[str, Object] = {}
+        for item in connection.spec.workflows or []:
+            try:
+                wanted[item.name] = workflow.cron_job(connection, item, endpoint=endpoint)
+            except TemplateError as error:
+                raise TemplateError(f"workflow {item.name}: jobTemplate: {error}") from None
+        return wanted
+
+    # --- doing -----------------------------------------------------------------------------------------------------
+
+    async def try_out(self, connection: MakiniConnection, endpoint: str, note: Note) -> None:
+        """Have the API server look at every CronJob. Raises `ChildRefused`."""
+        wanted = self._wanted(connection, endpoint)
+        for name, manifest in wanted.items():
+            await self._tried(connection, name, manifest)
+        note.accepted_workflows = digest(wanted)
+
+    async def apply(self, connection: MakiniConnection, endpoint: str, name: str) -> None:
+        """Create or restore one CronJob. Raises `ChildRefused`, `Conflict`."""
+        manifest = self._wanted(connection, endpoint)[name]
+        actual, tried = await self._tried(connection, name, manifest)
+        final = workflow.sealed(manifest, tried, self._world.installation.key)
+        namespace = connection.metadata.namespace
+        try:
+            if actual is None:
+                written = await self._world.api.create(CRON_JOBS, namespace, final)
+            else:
+                written = await self._world.api.replace(CRON_JOBS, namespace, workflow.onto(actual, final))
+        except AlreadyExists as error:
+            raise Conflict(str(error), status=409) from None
+        except (Forbidden, Invalid) as error:
+            raise _refused(name, error) from None
+        self._world.take_cron_job(written)
+
+    async def remove(self, connection: MakiniConnection, name: str) -> None:
+        """Delete one CronJob, if it is ours; what it has started follows in the background."""
+        namespace = connection.metadata.namespace
+        for found in self._owned(connection):
+            if found.metadata.name == name:
+                await self._world.api.delete(CRON_JOBS, namespace, name, uid=found.metadata.uid)
+                self._world.cron_jobs.remove(found.metadata.uid)
+
+    async def end(self, connection: MakiniConnection) -> None:
+        """Delete CronJobs, then their Jobs, then the pods, so that nothing starts again. Raises `ChildRefused`."""
+        namespace = connection.metadata.namespace
+        try:
+            for found in self._owned(connection):
+                await self.remove(connection, found.metadata.name)
+            for job in await self._runs(JOBS, connection):
+                await self._world.api.delete(JOBS, namespace, job["metadata"]["name"], uid=job["metadata"]["uid"])
+            for pod in await self._runs(PODS, connection):
+                name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+                await self._world.api.delete(PODS, namespace, name, uid=uid, grace=GRACE)
+                _logger.info("%s/%s: ended with the connection %s", namespace, name, connection.metadata.name)
+        except (Forbidden, Invalid) as error:
+            message = f"the workflows cannot be ended: {error.said}"
+            raise ChildRefused(Reason.WORKFLOW_REFUSED, message) from None
+
+    async def _tried(self, connection: MakiniConnection, name: str, manifest: Object) -> tuple[Object | None, Object]:
+        """The CronJob as it is, if it exists, and as the API server says that it would become."""
+        namespace = connection.metadata.namespace
+        try:
+            actual = await self._world.api.get(CRON_JOBS, namespace, manifest["metadata"]["name"])
+        except NotFound:
+            actual = None
+        if actual is not None and not workflow.is_ours(workflow.record(actual), connection):
+            raise ChildRefused(Reason.WORKFLOW_REFUSED, _foreign(name, workflow.record(actual)))
+        try:
+            if actual is None:
+                return None, await self._world.api.create(CRON_JOBS, namespace, manifest, dry_run=True)
+            proposal = workflow.onto(actual, manifest)
+            return actual, await self._world.api.replace(CRON_JOBS, namespace, proposal, dry_run=True)
+        except AlreadyExists as error:
+            raise Conflict(str(error), status=409) from None
+        except (Forbidden, Invalid) as error:
+            raise _refused(name, error) from None
+
+
+def _has_ended(connection: MakiniConnection) -> bool:
+    """Whether the end of this generation was told already, so that everything had gone by then."""
+    status = connection.status
+    is_told = status.observed_generation == connection.metadata.generation
+    return is_told and status.phase in (Phase.DISCONNECTED, Phase.INACTIVE)
+
+
+def _refused(name: str, error: KubeError) -> ChildRefused:
+    message = f"workflow {name} is refused by Kubernetes: {error.said}"
+    return ChildRefused(Reason.WORKFLOW_REFUSED, message)
+
+
+def _foreign(name: str, found: CronJobRecord) -> str:
+    return (
+        f"workflow {name} needs CronJob {found.metadata.name}, which exists and belongs to {found.owner}: "
+        f"it is left alone; delete it, or rename the workflow"
+    )
