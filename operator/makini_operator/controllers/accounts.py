@@ -119,9 +119,9 @@ class Account:
             await asyncio.sleep(self._pause(pause).total_seconds())
             return
         try:
-            await asyncio.wait_for(
-                self._wake.wait(), timeout=min(CREDENTIALS_CHECK, self._relist_every.total_seconds())
-            )
+            # Not wait_for: in Python 3.11 that can lose a cancellation, and the process would never end.
+            async with asyncio.timeout(min(CREDENTIALS_CHECK, self._relist_every.total_seconds())):
+                await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()

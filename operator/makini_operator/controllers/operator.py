@@ -38,6 +38,9 @@ _logger = logging.getLogger(__name__)
 DRAIN = timedelta(seconds=10)
 """How long reconciles that are under way may take at a clean stop."""
 
+CANCEL_TRIES = 5
+"""How often a loop that does not end is cancelled again, a second apart."""
+
 
 class StartError(Exception):
     """The operator cannot start; the message says what to do."""
@@ -166,10 +169,14 @@ class Operator:
         """Let reconciles under way come to their end: a token that was minted should reach its Secret."""
         if self._failure is None:
             await queue.close(within=DRAIN)
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._tasks.values())
+        for _ in range(CANCEL_TRIES):
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                _, tasks = await asyncio.wait(tasks, timeout=1)
+        if tasks:
+            _logger.warning("left behind: %s", ", ".join(sorted(task.get_name() for task in tasks)))
 
     def _stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
