@@ -47,11 +47,12 @@ async def watch(world: World, configuration: Configuration, stop: asyncio.Event)
     _configure(registry, configuration)
     _listen(registry, world, loop)
     kopf_stop = threading.Event()
-    watching = _in_thread(lambda: _operate(registry, kopf_stop), loop)
     stopping = asyncio.ensure_future(stop.wait())
-    either: set[asyncio.Future[Any]] = {watching, stopping}
+    ending = _hear_of_the_end(registry, loop)
+    watching = _in_thread(lambda: _operate(registry, kopf_stop), loop)
+    any_end: set[asyncio.Future[Any]] = {watching, ending, stopping}
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(any_end, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
         kopf_stop.set()
@@ -61,6 +62,21 @@ async def watch(world: World, configuration: Configuration, stop: asyncio.Event)
     if not stop.is_set():
         why = watching.exception() if watching.done() else None
         raise WatchEnded(f"kopf has stopped watching without being asked to: {why or 'no reason given'}")
+
+
+def _hear_of_the_end(registry: kopf.OperatorRegistry, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Kopf cleans up first and may then wait without end for watches that do not stop; this future does not wait."""
+    ending: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ending.done():
+            ending.set_result(None)
+
+    @kopf.on.cleanup(registry=registry)
+    async def clean_up(**_: Any) -> None:
+        loop.call_soon_threadsafe(end)
+
+    return ending
 
 
 async def _operate(registry: kopf.OperatorRegistry, stop: threading.Event) -> None:
