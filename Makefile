@@ -54,7 +54,7 @@ format: venv ## Format, and fix what the linter can fix
 	$(VENV)/bin/ruff format .
 
 .PHONY: test
-test: venv localkube node-if-possible ## All tests; the first run builds the control plane (up to 6 minutes) and the node (4)
+test: venv localkube helm node-if-possible ## All tests; the first run builds the control plane (up to 6 minutes), helm (3), the node (4)
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
 
 # Without a node the tests that need one are skipped, and say so at the end.
@@ -66,6 +66,10 @@ node-if-possible:
 .PHONY: localkube
 localkube: ## Build the test control plane (cached)
 	@$(LOCALKUBE) build
+
+.PHONY: helm
+helm: venv ## Build the helm that tests the chart (cached)
+	@$(PYTHON) -m tests.tools.helm
 
 .PHONY: cluster-up
 cluster-up: ## Start a local control plane and print KUBECONFIG=...
