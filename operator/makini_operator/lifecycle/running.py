@@ -38,7 +38,7 @@ def keep_running(o: Observation, pool: PoolView, connection_id: str, now: dateti
         return secret_conflict(o, now)
     chores = _chores(o, connection_id, now)
     if not chores:
-        return _with_workflows(o, now)
+        return _with_workflows(o, pool, now)
     trouble = _trouble(o, pool, chores, now)
     if trouble:
         return held_up(o, trouble, now)
@@ -78,7 +78,7 @@ def _trouble(o: Observation, pool: PoolView, chores: tuple[Action, ...], now: da
     return None
 
 
-def _with_workflows(o: Observation, now: datetime) -> Plan:
+def _with_workflows(o: Observation, pool: PoolView, now: datetime) -> Plan:
     """The token is as it should be; trouble with a workflow changes nothing about that."""
     assert o.secret.issued_at and o.secret.expires_at  # noqa: S101, PT018 - an intact Secret has both
     rotate_at = _rotation_time(o, o.secret.issued_at, o.secret.expires_at)
@@ -98,7 +98,7 @@ def _with_workflows(o: Observation, now: datetime) -> Plan:
         return Plan(status=status, requeue_after=min(LOOK_AGAIN, until_rotation))
     chores = workflow_chores(o)
     if chores:
-        return Plan(actions=chores)
+        return Plan(actions=chores) if pool.is_led else Plan()
     report = Report(Phase.ACTIVE, Progress.DONE, Reason.CONNECTED, _connected(o))
     return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=until_rotation)
 
