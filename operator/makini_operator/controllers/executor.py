@@ -8,27 +8,25 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from makini_operator.controllers.accounts import Account, CredentialsMissing
 from makini_operator.controllers.allocator import Allocator
-from makini_operator.controllers.notes import ChildRefused, HeldToken, Note
+from makini_operator.controllers.notes import HeldToken, Note
 from makini_operator.controllers.observer import wanted_metadata
+from makini_operator.controllers.secrets import Secrets
 from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.credits.ledger import Request
 from makini_operator.kube.api import CONNECTIONS, SECRETS, Object
 from makini_operator.kube.diff import status_changes
-from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
+from makini_operator.kube.errors import Conflict, NotFound
 from makini_operator.lifecycle import actions, marker
 from makini_operator.lifecycle.happenings import happenings
 from makini_operator.lifecycle.marker import Marker
 from makini_operator.lifecycle.observation import Observation, Trouble
 from makini_operator.makini import MakiniError, NewConnection, Rejected
-from makini_operator.manifests import secret
-from makini_operator.manifests.secret import PublishedToken
 from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
 from makini_operator.resources.pool import CreditPool
 from makini_operator.resources.reasons import Reason
@@ -42,6 +40,7 @@ class Executor:
 
     def __init__(self, world: World, workflows: Workflows) -> None:
         self._world = world
+        self._secrets = Secrets(world)
         self._workflows = workflows
         self._perform: Mapping[type, Callable[[Any, Observation, Note], Awaitable[bool]]] = {
             actions.AddFinalizer: self._add_finalizer,
@@ -193,91 +192,15 @@ class Executor:
     # --- the Secret ------------------------------------------------------------------------------------------------
 
     async def _publish_token(self, action: actions.PublishToken, o: Observation, note: Note) -> bool:
-        """At most one mint for one Secret: a token in hand, or in a Secret that is being renamed, is used first."""
-        account = self._account(o)
-        held = note.held if note.held and note.held.connection_id == action.connection_id else None
-        published = _published(held, account.key.url) if held else await self._moved_token(o, action.connection_id)
-        if published is None:
-            issued_at = datetime.now(UTC)
-            key = f"{o.connection.metadata.uid}-{issued_at.timestamp():.0f}"
-            token = await account.client.mint_token(action.connection_id, idempotency_key=key)
-            note.held = HeldToken(action.connection_id, token, issued_at)
-            published = _published(note.held, account.key.url)
-        await self._write_secret(o.connection, published)
-        note.held = None
-        note.succeeded()
+        await self._secrets.publish(self._account(o), action.connection_id, o, note)
         return True
 
-    async def _moved_token(self, o: Observation, connection_id: str) -> PublishedToken | None:
-        """The token of a Secret of ours under a former name, when the Secret of the new name does not exist yet."""
-        if o.secret.issued_at is not None:
-            return None
-        for name in o.superseded_secrets:
-            try:
-                found = await self._world.api.get(SECRETS, o.connection.metadata.namespace, name)
-            except NotFound:
-                continue
-            token = secret.intact_token(found, o.connection.metadata.uid, self._world.installation.key)
-            if token and token.connection_id == connection_id:
-                return replace(token, url=o.endpoint)
-        return None
-
-    async def _write_secret(self, connection: MakiniConnection, published: PublishedToken) -> None:
-        """Create it, or replace exactly the version that was seen to be ours. Raises `Conflict` if it is foreign."""
-        meta, key = connection.metadata, self._world.installation.key
-        wanted = secret.secret(connection, published, key)
-        try:
-            actual = await self._world.api.get(SECRETS, meta.namespace, connection.secret_name)
-        except NotFound:
-            actual = None
-        if actual is not None and not secret.is_ours(secret.record(actual, key), connection):
-            raise Conflict(f"Secret {connection.secret_name} is not ours")
-        try:
-            if actual is None:
-                written = await self._create_secret(meta.namespace, wanted)
-            else:
-                written = await self._world.api.replace(SECRETS, meta.namespace, secret.repaired(actual, wanted))
-        except (Forbidden, Invalid) as error:
-            raise _secret_refused(connection.secret_name, error) from None
-        self._world.take_secret(written)
-
-    async def _create_secret(self, namespace: str, wanted: Object) -> Object:
-        try:
-            return await self._world.api.create(SECRETS, namespace, wanted)
-        except AlreadyExists as error:
-            raise Conflict(str(error), status=409) from None
-
     async def _repair_secret(self, _: actions.RepairSecret, o: Observation, __: Note) -> bool:
-        meta = o.connection.metadata
-        try:
-            actual = await self._world.api.get(SECRETS, meta.namespace, o.connection.secret_name)
-        except NotFound:
-            return await self._forget_secret(o, o.connection.secret_name)
-        published = secret.intact_token(actual, meta.uid, self._world.installation.key)
-        if published is None:
-            self._world.take_secret(actual)
-            return True
-        await self._write_secret(o.connection, replace(published, url=o.endpoint))
+        await self._secrets.repair(o)
         return True
 
     async def _delete_secret(self, action: actions.DeleteSecret, o: Observation, _: Note) -> bool:
-        namespace = o.connection.metadata.namespace
-        try:
-            found = await self._world.api.get(SECRETS, namespace, action.name)
-        except NotFound:
-            return await self._forget_secret(o, action.name)
-        read = secret.record(found, self._world.installation.key)
-        if secret.is_ours(read, o.connection):
-            try:
-                await self._world.api.delete(SECRETS, namespace, action.name, uid=read.metadata.uid)
-            except (Forbidden, Invalid) as error:
-                raise _secret_refused(action.name, error) from None
-        return await self._forget_secret(o, action.name)
-
-    async def _forget_secret(self, o: Observation, name: str) -> bool:
-        known = self._world.secrets.named(o.connection.metadata.namespace, name)
-        if known:
-            self._world.secrets.remove(known.metadata.uid)
+        await self._secrets.delete(o, action.name)
         return True
 
     # --- workflows -------------------------------------------------------------------------------------------------
@@ -314,21 +237,6 @@ class Executor:
         if account is None or account.identity is None or account.trouble:
             raise Conflict("the account is not ready to be used")
         return account
-
-
-def _secret_refused(name: str, error: KubeError) -> ChildRefused:
-    message = f"Secret {name} is refused by Kubernetes ({error.said}): mend spec.token, or what refuses it"
-    return ChildRefused(Reason.SECRET_REFUSED, message)
-
-
-def _published(held: HeldToken, url: str) -> PublishedToken:
-    return PublishedToken(
-        token=held.token.token,
-        connection_id=held.connection_id,
-        url=url,
-        issued_at=held.issued_at.replace(microsecond=0),
-        expires_at=held.token.expires_at.replace(microsecond=0),
-    )
 
 
 def _refusal(error: Rejected, connection: MakiniConnection) -> Trouble:

@@ -1,0 +1,75 @@
+"""What Kubernetes does not let the operator write is shown to the user, costs nothing, and heals by itself."""
+
+from tests.cluster.fixtures_operator import World, condition
+
+NO_SECRETS = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
+
+
+def test_a_quota_that_forbids_the_secret_is_shown_and_no_second_token_is_minted(world: World) -> None:
+    world.make_pool()
+    quota = NO_SECRETS | {"metadata": {"name": "none", "namespace": world.namespace}}
+    world.apply(quota | {"spec": {"hard": {"secrets": "1"}}})
+    world.until(lambda: _is_counted(world))
+    world.apply(world.connection("acme"))
+    refused = world.until_reason("acme", "SecretRefused")
+    assert condition(refused, "Stalled")["status"] == "True"
+    assert "exceeded quota" in condition(refused, "Ready")["message"]
+    assert refused["status"]["credits"]["amount"] == 1, "the connection is open, so its credits stay held"
+    assert "acme-makini" not in world.secret_names()
+    before = world.sandbox.requests()
+    world.kubectl("delete", "resourcequota", "none", "-n", world.namespace)
+    world.until_ready("acme", seconds=45)
+    assert world.sandbox.accepts(world.secret("acme-makini")["token"])
+    after = world.sandbox.requests()
+    assert {k: v for k, v in after.items() if "token" in k} == {k: v for k, v in before.items() if "token" in k}
+
+
+def test_a_secret_that_may_not_be_deleted_does_not_hold_up_the_disconnect(world: World) -> None:
+    world.make_pool()
+    world.apply(world.connection("acme"))
+    world.until_ready("acme")
+    token = world.secret("acme-makini")["token"]
+    name = f"keep-{world.namespace}"
+    world.apply(*_keep_secrets(name, world.namespace))
+    try:
+        world.until(lambda: not _may_delete(world))
+        world.patch("acme", {"connected": False})
+        world.until_reason("acme", "Disconnected", seconds=45)
+        assert not world.sandbox.accepts(token)
+        assert world.held() == 0
+    finally:
+        world.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
+
+
+def _is_counted(world: World) -> bool:
+    quota = world.rig.get("resourcequota", "none", "-n", world.namespace)
+    return quota.get("status", {}).get("used", {}).get("secrets") == "1"
+
+
+def _may_delete(world: World) -> bool:
+    tried = world.kubectl(
+        "delete", "secret", "acme-makini", "-n", world.namespace, "--dry-run=server", check=False
+    )  # fmt: skip
+    return tried.returncode == 0
+
+
+def _keep_secrets(name: str, namespace: str) -> tuple[dict[str, object], dict[str, object]]:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["secrets"]}
+    where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    group = "admissionregistration.k8s.io/v1"
+    policy = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule], "namespaceSelector": where},
+            "validations": [{"expression": "false", "message": "Secrets are kept here"}],
+        },
+    }
+    binding = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    return policy, binding
