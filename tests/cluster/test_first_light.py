@@ -32,7 +32,12 @@ def test_who_does_not_fit_waits_and_says_why_and_gets_its_turn_when_credits_retu
     world.apply(world.connection("cmms", "fiix"))
     waiting = world.until_reason("cmms", "WaitingForCredits")
     assert compute(waiting)[0] == "InProgress"
-    assert waiting["status"]["waiting"] == {"need": 1, "available": 0}
+    assert waiting["status"]["waiting"] == {
+        "need": 1,
+        "available": 0,
+        "position": 1,
+        "reason": "WaitingForCredits",
+    }
     assert world.get_pool()["status"]["connections"] == {"holding": 2, "waiting": 1}
     token = world.secret("ecc-makini")["token"]
 

@@ -22,7 +22,7 @@ def test_thirty_for_twenty_credits_hold_exactly_twenty_and_ten_wait_and_say_why(
     assert world.held() == 20
     assert len(world.sandbox.connections()) == 20
     for waiting in (c for c in world.all() if c["status"]["phase"] == "Waiting"):
-        assert waiting["status"]["waiting"] == {"need": 1, "available": 0}
+        assert {k: waiting["status"]["waiting"][k] for k in ("need", "available")} == {"need": 1, "available": 0}
         assert "needs 1 credit, 0 available" in condition(waiting, "Ready")["message"]
     assert condition(world.get_pool(), "Exhausted")["status"] == "True"
 

@@ -25,6 +25,7 @@ environment: Production
 customer: {name: Acme}
 authorization: {credentials: {secretRef: {name: acme-login}}}
 """
+WORKFLOW = "{name: a, schedule: '@daily', jobTemplate: {spec: {}}}"
 TOO_MANY = ", ".join(f"k{n}: v" for n in range(17))
 LABELS = "token: {secretTemplate: {labels: {%s: %s}}}"
 ANNOTATIONS = "token: {secretTemplate: {annotations: {%s: %s}}}"
@@ -81,6 +82,10 @@ def try_to_create(kube: LocalKube, obj: Manifest) -> str:
         ("credits: 1000001", "spec.credits in body should be less than or equal to 1000000"),
         ("credits: 1.5", "spec.credits in body must be of type int"),
         ("credits: twelve", "spec.credits in body must be of type integer"),
+        ("overage: {limit: 0}", "spec.overage.limit in body should be greater than or equal to 1"),
+        ("overage: {}", "spec.overage.limit: Required value"),
+        ("access: {maxCreditsPerNamespace: 0}", "should be greater than or equal to 1"),
+        ("queueing: {strategy: Lottery}", 'supported values: "BestEffortFIFO", "StrictFIFO"'),
         ("account: null", "spec.account: Required value"),
         ("account: {credentialsSecretRef: null}", "spec.account.credentialsSecretRef: Required value"),
         ("account: {credentialsSecretRef: {name: null}}", "credentialsSecretRef.name: Required value"),
@@ -128,6 +133,28 @@ def test_a_pool_is_refused_with_advice(kube: LocalKube, change: str, advice: str
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
+        ("priority: 1001", "spec.priority in body should be less than or equal to 1000"),
+        ("suspend: 'yes'", "spec.suspend in body must be of type boolean"),
+        ("workflows: [{name: a, schedule: '60 * * * *', jobTemplate: {spec: {}}}]", "must be a cron schedule"),
+        ("workflows: [{name: a, schedule: 'TZ=UTC 0 * * * *', jobTemplate: {spec: {}}}]", "belongs in timeZone"),
+        (
+            "workflows: [{name: a, schedule: '@daily', timeZone: 'Berlin!', jobTemplate: {spec: {}}}]",
+            "must be the name of a time zone",
+        ),
+        ("workflows: [{name: A_b, schedule: '@daily', jobTemplate: {spec: {}}}]", "must be lower-case letters"),
+        ("workflows: [{name: a, schedule: '@daily'}]", "jobTemplate: Required value"),
+        ("workflows: [{name: a, schedule: '@daily', jobTemplate: {}}]", "jobTemplate.spec: Required value"),
+        (
+            "workflows: [{name: a, schedule: '@daily', jobTemplate: {spec: {}, kind: Job}}]",
+            'unknown field "spec.workflows[0].jobTemplate.kind"',
+        ),
+        (
+            f"workflows: [{WORKFLOW}, {WORKFLOW}]",
+            "Duplicate value",
+        ),
+        ("token: {secretName: acme-login}", "must differ from the name of the Secret with the customer's login"),
+        ('customer: {name: "Acme\\nInc"}', "must be one line"),
+        ('customer: {name: Acme, email: "it@acme.example\\tx"}', "must be an e-mail address"),
         ("poolRef: null", "spec.poolRef: Required value"),
         ("poolRef: {name: ''}", "spec.poolRef.name in body should be at least 1 chars"),
         ("poolRef: {name: Production}", "must be the name of a Kubernetes object: lower-case letters"),
@@ -176,7 +203,7 @@ def test_a_pool_is_refused_with_advice(kube: LocalKube, change: str, advice: str
             "tools that copy Secrets elsewhere",
         ),
         (ANNOTATIONS % ("Example.com/team", "x"), "annotations must have keys that Kubernetes accepts"),
-        ("suspend: true", 'unknown field "spec.suspend"'),
+        ("syncs: []", 'unknown field "spec.syncs"'),
     ],
 )
 def test_a_connection_is_refused_with_advice(kube: LocalKube, change: str, advice: str) -> None:
@@ -347,7 +374,7 @@ def test_a_new_object_shows_that_nobody_has_looked_at_it(tenant: Tenant) -> None
 
 def test_defaults_are_written_only_where_git_tools_see_no_drift(tenant: Tenant) -> None:
     """Defaults inside lists and optional objects would be permanent drift."""
-    assert tenant.get()["spec"] == yaml.safe_load(CONNECTION) | {"connected": True}
+    assert tenant.get()["spec"] == yaml.safe_load(CONNECTION) | {"connected": True, "suspend": False}
 
 
 def test_a_status_in_the_spec_s_write_is_ignored(tenant: Tenant) -> None:

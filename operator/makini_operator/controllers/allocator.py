@@ -18,6 +18,7 @@ from makini_operator.controllers.accounts import Account
 from makini_operator.controllers.world import LeadershipLost, World
 from makini_operator.credits import ledger
 from makini_operator.credits.ledger import Decision, Grant, Request, Snapshot
+from makini_operator.credits.queue import Notice, notice
 from makini_operator.kube.api import CONNECTIONS, POOLS
 from makini_operator.kube.diff import status_changes
 from makini_operator.kube.errors import Conflict, KubeError, NotFound, ReplyLost
@@ -46,7 +47,7 @@ class Allocator:
         self._wake = asyncio.Event()
         self._requests: dict[str, Request] = {}
         self._grants: dict[str, Grant] = {}
-        self._told: dict[str, int] = {}
+        self._told: dict[str, Notice] = {}
         self._trusted_from: dict[Account, int] = {}
 
     # --- what workers ask ------------------------------------------------------------------------------------------
@@ -72,8 +73,8 @@ class Allocator:
         grant = self._grants.get(connection.metadata.uid)
         return grant if grant and grant.resource_version == connection.metadata.resource_version else None
 
-    def available_to(self, uid: str) -> int | None:
-        """Credits that were left when the queue was last looked at with this connection waiting in it."""
+    def notice_for(self, uid: str) -> Notice | None:
+        """What was said when the queue was last looked at with this connection waiting in it."""
         return self._told.get(uid)
 
     def trusted_listing(self, account: Account) -> int:
@@ -230,12 +231,16 @@ class Allocator:
         }
         is_free = not pool.spec.hold and not pool.metadata.is_deleting and self._is_usable(pool)
         return Snapshot(
-            limit=pool.spec.credits,
+            limit=pool.spec.limit,
             may_grant=is_free,
             claims=claims,
             grants={uid: grant.amount for uid, grant in self._grants.items()},
             alive=self._alive(pool),
-            requests=tuple(r for r in self._requests.values() if self._is_current(r)),
+            requests=tuple(self._requests.values()),
+            outdated=frozenset(r.uid for r in self._requests.values() if not self._is_current(r)),
+            strategy=pool.spec.strategy,
+            namespace_limit=pool.spec.namespace_limit,
+            namespaces={c.metadata.uid: c.metadata.namespace for c in self._world.connections if self._is_mine(c)},
         )
 
     def _is_current(self, request: Request) -> bool:
@@ -285,15 +290,17 @@ class Allocator:
         )
 
     def _tell(self, decision: Decision) -> None:
-        """Wake those that were granted, and those for whom the number of credits left has changed."""
+        """Wake those that were granted, and those who wait and for whom there is news."""
         for request in decision.batch:
             self._requests.pop(request.uid, None)
             self._told.pop(request.uid, None)
             self._world.queue.add(request.uid)
-        for request in decision.waiting:
-            if self._told.get(request.uid) != decision.available:
-                self._told[request.uid] = decision.available
-                self._world.queue.add(request.uid)
+        for place in decision.waiting:
+            uid = place.request.uid
+            said = notice(place, decision.available, self._told.get(uid))
+            if self._told.get(uid) != said:
+                self._told[uid] = said
+                self._world.queue.add(uid)
 
     # --- the pool object -------------------------------------------------------------------------------------------
 

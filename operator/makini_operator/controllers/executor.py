@@ -115,6 +115,7 @@ class Executor:
             created_at=meta.creation_timestamp,
             amount=action.amount,
             tier=action.tier,
+            priority=o.connection.spec.priority or 0,
         )
         allocator.request(request)
         return False

@@ -70,7 +70,8 @@ class Observer:
         return PoolView(
             name=pool.metadata.name,
             uid=pool.metadata.uid,
-            limit=pool.spec.credits,
+            limit=pool.spec.limit,
+            namespace_limit=pool.spec.namespace_limit,
             pricing=pool.spec.pricing,
             hold=pool.spec.hold,
             is_deleting=pool.metadata.is_deleting,
@@ -79,7 +80,7 @@ class Observer:
             and allocator.is_leading
             and account is not None
             and account.identity is not None,
-            available=allocator.available_to(connection.metadata.uid) if allocator else None,
+            notice=allocator.notice_for(connection.metadata.uid) if allocator else None,
             trouble=trouble,
         )
 

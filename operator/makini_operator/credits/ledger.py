@@ -11,14 +11,19 @@ Two rules matter here (numbers as in docs/architecture.md):
   from, so nothing can be counted twice or forgotten, and a uid that already counts may
   always be granted: it costs nothing new.
 * Rule 6: a batch is chosen only from uids that are not counted, with held + batch ≤ limit.
+
+The queue (Kueue's words): by priority, creation time, uid. BestEffortFIFO lets whoever fits
+pass those who do not; with StrictFIFO nobody overtakes. A namespace's limit holds up nobody
+but its own connections.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
-from makini_operator.resources.pool import Tier
+from makini_operator.resources.pool import Strategy, Tier
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,29 @@ class Request:
     created_at: str
     amount: int
     tier: Tier
+    priority: int = 0
+
+
+class Obstacle(Enum):
+    """What a waiting request waits for."""
+
+    CREDITS = auto()
+    """The pool has too few left."""
+    NAMESPACE = auto()
+    """Its namespace holds as many as it may."""
+    LINE = auto()
+    """It would fit, but somebody before it does not, and nobody overtakes."""
+    NOTHING = auto()
+    """The pool grants nothing at all now."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a waiting request stands; `position` is 1 for who is next."""
+
+    request: Request
+    position: int
+    obstacle: Obstacle
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,12 @@ class Snapshot:
     grants: Mapping[str, int]
     alive: Mapping[str, int]
     requests: tuple[Request, ...]
+    outdated: frozenset[str] = frozenset()
+    """uids of requests whose connection has changed since: they keep their place and are granted when read again."""
+    strategy: Strategy = Strategy.BEST_EFFORT_FIFO
+    namespace_limit: int | None = None
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Namespace of each uid that counts, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +100,7 @@ class Decision:
     held: int
     holding: int
     batch: tuple[Request, ...]
-    waiting: tuple[Request, ...]
+    waiting: tuple[Place, ...]
     limit: int
 
     @property
@@ -85,26 +119,72 @@ def counted(*holdings: Mapping[str, int]) -> dict[str, int]:
 
 
 def decide(snapshot: Snapshot) -> Decision:
-    """Choose whom to grant: first come, first served; who does not fit lets smaller ones pass."""
-    union = counted(snapshot.claims, snapshot.grants, snapshot.alive)
-    held = sum(union.values())
+    """Choose whom to grant, in the order of the queue."""
+    books = _Books(snapshot)
     batch: list[Request] = []
-    waiting: list[Request] = []
+    waiting: list[Place] = []
+    is_blocked = False
     for request in in_order(r for r in snapshot.requests if r.uid not in snapshot.grants):
-        cost = _cost(request, union)
-        if snapshot.may_grant and (cost == 0 or held + cost <= snapshot.limit):
+        obstacle = books.obstacle(request, is_blocked=is_blocked)
+        if obstacle is None and request.uid in snapshot.outdated:
+            books.reserve(request)
+            continue
+        if obstacle is None:
+            books.add(request)
             batch.append(request)
-            union[request.uid] = max(request.amount, union.get(request.uid, 0))
-            held += cost
-        else:
-            waiting.append(request)
-    return Decision(held, len(union), tuple(batch), tuple(waiting), snapshot.limit)
+            continue
+        waiting.append(Place(request, len(waiting) + 1, obstacle))
+        is_blocked |= obstacle is Obstacle.CREDITS and snapshot.strategy is Strategy.STRICT_FIFO
+    return Decision(books.held, len(books.union), tuple(batch), tuple(waiting), snapshot.limit)
 
 
 def in_order(requests: Iterable[Request]) -> list[Request]:
-    """The queue: by creation time, then uid."""
-    return sorted(requests, key=lambda request: (request.created_at, request.uid))
+    """The queue: by priority, creation time, uid."""
+    return sorted(requests, key=lambda request: (-request.priority, request.created_at, request.uid))
 
 
-def _cost(request: Request, union: Mapping[str, int]) -> int:
-    return max(0, request.amount - union.get(request.uid, 0))
+class _Books:
+    """What is held while a batch is being chosen."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.union = counted(snapshot.claims, snapshot.grants, snapshot.alive)
+        self.held = sum(self.union.values())
+        self._reserved = 0
+        self._by_namespace: dict[str, int] = {}
+        for uid, amount in self.union.items():
+            self._count(snapshot.namespaces.get(uid), amount)
+
+    def obstacle(self, request: Request, *, is_blocked: bool) -> Obstacle | None:
+        """What keeps this request from being granted now; what costs nothing new may always be granted (rule 5)."""
+        if not self._snapshot.may_grant:
+            return Obstacle.NOTHING
+        cost = self._cost(request)
+        if cost == 0:
+            return None
+        limit = self._snapshot.namespace_limit
+        if limit is not None and self._by_namespace.get(request.namespace, 0) + cost > limit:
+            return Obstacle.NAMESPACE
+        if self.held + self._reserved + cost > self._snapshot.limit:
+            return Obstacle.CREDITS
+        return Obstacle.LINE if is_blocked else None
+
+    def add(self, request: Request) -> None:
+        """Count it as granted."""
+        cost = self._cost(request)
+        self.union[request.uid] = max(request.amount, self.union.get(request.uid, 0))
+        self.held += cost
+        self._count(request.namespace, cost)
+
+    def reserve(self, request: Request) -> None:
+        """Keep its credits for it, without counting them as held."""
+        cost = self._cost(request)
+        self._reserved += cost
+        self._count(request.namespace, cost)
+
+    def _cost(self, request: Request) -> int:
+        return max(0, request.amount - self.union.get(request.uid, 0))
+
+    def _count(self, namespace: str | None, amount: int) -> None:
+        if namespace is not None:
+            self._by_namespace[namespace] = self._by_namespace.get(namespace, 0) + amount

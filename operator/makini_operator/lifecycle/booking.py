@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from makini_operator.credits.ledger import Obstacle
 from makini_operator.credits.price import NotOffered, Price, price
+from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle.actions import ListAccount, Plan, RequestCredits
 from makini_operator.lifecycle.observation import Observation, PoolView, SecretState
 from makini_operator.lifecycle.opening import next_intent
@@ -32,7 +34,7 @@ def towards_credits(o: Observation, pool: PoolView, now: datetime) -> Plan:
     if o.grant:
         return _claim(o, pool, o.grant.amount, now)
     request = RequestCredits(cost.amount, cost.tier)
-    if pool.hold or pool.available is not None:
+    if pool.hold or pool.notice is not None:
         return Plan(actions=(request,), status=_waiting(o, pool, cost, now))
     return Plan(actions=(request,))
 
@@ -43,6 +45,8 @@ def _obstacle(o: Observation, pool: PoolView, cost: Price, now: datetime) -> Pla
         return _no_sandbox(o, pool, now)
     if cost.amount > pool.limit:
         return _exceeds(o, pool, cost, now)
+    if pool.namespace_limit is not None and cost.amount > pool.namespace_limit:
+        return _exceeds_namespace(o, pool, pool.namespace_limit, cost, now)
     if o.secret.state is SecretState.FOREIGN:
         return secret_conflict(o, now)
     if o.is_login_present is False:
@@ -72,7 +76,7 @@ def _no_sandbox(o: Observation, pool: PoolView, now: datetime) -> Plan:
 def _exceeds(o: Observation, pool: PoolView, cost: Price, now: datetime) -> Plan:
     message = (
         f"needs {credits_in_words(cost.amount)}, but pool {pool.name} has {pool.limit} in all: "
-        f"raise the pool's spec.credits or name another pool in spec.poolRef"
+        f"raise the pool's spec.credits, or name another pool in spec.poolRef"
     )
     return stuck(o, Reason.EXCEEDS_POOL, message, now)
 
@@ -86,15 +90,36 @@ def _no_login(o: Observation, now: datetime) -> Plan:
     return working(o, Reason.LOGIN_SECRET_NOT_FOUND, message, now, requeue_after=LOOK_AGAIN)
 
 
+def _exceeds_namespace(o: Observation, pool: PoolView, limit: int, cost: Price, now: datetime) -> Plan:
+    message = (
+        f"needs {credits_in_words(cost.amount)}, but pool {pool.name} gives at most {limit} to one namespace: "
+        f"raise the pool's spec.access.maxCreditsPerNamespace, or name another pool in spec.poolRef"
+    )
+    return stuck(o, Reason.EXCEEDS_NAMESPACE_LIMIT, message, now)
+
+
 def _waiting(o: Observation, pool: PoolView, cost: Price, now: datetime) -> MakiniConnectionStatus:
-    available = pool.available or 0
-    if pool.hold:
-        reason, why = Reason.POOL_ON_HOLD, "the pool is on hold and grants nothing new until its spec.hold is false"
-    else:
-        reason, why = Reason.WAITING_FOR_CREDITS, "it is connected as soon as enough return or the pool grows"
-    message = f"needs {credits_in_words(cost.amount)}, {available} available in pool {pool.name}: {why}"
+    notice = pool.notice or Notice(position=0, available=0, obstacle=Obstacle.NOTHING)
+    reason, why = _why(o, pool, notice)
+    place = f", number {notice.position} in the queue" if notice.position else ""
+    message = f"needs {credits_in_words(cost.amount)}, {notice.available} available in pool {pool.name}{place}: {why}"
+    waiting = Waiting(
+        need=cost.amount, available=notice.available, position=notice.position or None, reason=reason.value
+    )
     report = Report(Phase.WAITING, Progress.WORKING, reason, message)
-    return tell(o.connection, report, now=now, facts={"waiting": Waiting(need=cost.amount, available=available)})
+    return tell(o.connection, report, now=now, facts={"waiting": waiting})
+
+
+def _why(o: Observation, pool: PoolView, notice: Notice) -> tuple[Reason, str]:
+    if pool.hold:
+        return Reason.POOL_ON_HOLD, "the pool is on hold and grants nothing new until its spec.hold is false"
+    if notice.obstacle is Obstacle.NAMESPACE:
+        namespace = o.connection.metadata.namespace
+        why = f"namespace {namespace} holds as much as it may ({pool.namespace_limit}); it is served when some return"
+        return Reason.NAMESPACE_LIMIT_REACHED, why
+    if notice.obstacle is Obstacle.LINE:
+        return Reason.WAITING_IN_LINE, "it would fit, but this pool serves strictly in order (StrictFIFO)"
+    return Reason.WAITING_FOR_CREDITS, "it is connected as soon as enough return or the pool grows"
 
 
 def _claim(o: Observation, pool: PoolView, amount: int, now: datetime) -> Plan:

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from makini_operator.credits.ledger import Grant
+from makini_operator.credits.queue import Notice
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.pool import Pricing
 from makini_operator.resources.reasons import Reason
@@ -42,8 +43,10 @@ class PoolView:
     has_sandbox: bool
     is_led: bool
     """This process has taken the pool over: it may act at Makini for it."""
-    available: int | None
-    """Credits left when the queue was last looked at with this connection in it; None: not yet."""
+    namespace_limit: int | None
+    """Credits that one namespace may hold; None: no limit."""
+    notice: Notice | None
+    """What the queue last had to say to this connection; None: it has not been looked at with it yet."""
     trouble: Trouble | None
     """What is wrong with the account that this connection would use."""
 

@@ -70,6 +70,7 @@ def pool_status(pool: CreditPool, facts: PoolFacts, now: datetime) -> CreditPool
                 total=pool.spec.credits,
                 held=decision.held,
                 available=decision.available,
+                overage=max(0, decision.held - pool.spec.credits) or None,
                 waiting=facts.waiting_credits,
             ),
             "connections": PoolConnections(holding=decision.holding, waiting=facts.waiting_connections),
@@ -168,7 +169,7 @@ def _books(decision: Decision) -> list[Finding]:
     left = "every credit is held" if none_left else f"{credits_in_words(decision.available)} can be granted"
     over = decision.held > decision.limit
     excess = (
-        f"{credits_in_words(decision.held)} held, {decision.held - decision.limit} more than spec.credits: "
+        f"{credits_in_words(decision.held)} held, {decision.held - decision.limit} more than may be: "
         f"nothing is taken away, and nothing is granted until enough return"
     )
     in_use = decision.holding > 0
@@ -183,7 +184,7 @@ def _books(decision: Decision) -> list[Finding]:
             ConditionType.OVERCOMMITTED,
             holds=over,
             reason=Reason.HELD_ABOVE_LIMIT if over else Reason.WITHIN_LIMIT,
-            message=excess if over else "not more credits are held than spec.credits",
+            message=excess if over else "not more credits are held than may be",
         ),
         finding(
             ConditionType.IN_USE,

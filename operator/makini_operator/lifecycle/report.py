@@ -70,7 +70,8 @@ def _credits_held(status: MakiniConnectionStatus, report: Report) -> Finding:
     if status.waiting:
         need, available = credits_in_words(status.waiting.need), status.waiting.available
         message = f"needs {need}; {available} available"
-        return finding(ConditionType.CREDITS_HELD, holds=False, reason=Reason.WAITING_FOR_CREDITS, message=message)
+        reason = Reason(status.waiting.reason or Reason.WAITING_FOR_CREDITS)
+        return finding(ConditionType.CREDITS_HELD, holds=False, reason=reason, message=message)
     if report.phase in (Phase.DISCONNECTED, Phase.INACTIVE):
         message = "the credits have returned to the pool"
         return finding(ConditionType.CREDITS_HELD, holds=False, reason=Reason.CREDITS_RETURNED, message=message)

@@ -198,6 +198,14 @@ class MakiniConnectionSpec(Model):
         "or Sandbox (sample data, free)."
     )
     customer: Customer = Field(description="Whose system it is.")
+    priority: int | None = Field(
+        default=None,
+        ge=-1000,
+        le=1000,
+        description="Place in the pool's queue when credits are short: higher is served first. Default: 0. "
+        "It takes nothing from those who hold credits already.",
+        json_schema_extra={"format": "int32"},
+    )
     authorization: Authorization = Field(description="How Makini gets into the customer's system.")
     metadata: dict[str, MetadataValue] | None = Field(
         default=None,
@@ -252,6 +260,12 @@ class Waiting(Model):
     available: int = Field(
         description="Credits that the pool had left when that was last said.", json_schema_extra={"format": "int32"}
     )
+    position: int | None = Field(
+        default=None,
+        description="Place in the queue: exact up to 10, beyond that rounded up to 20, 50, 100, 200, …",
+        json_schema_extra={"format": "int32"},
+    )
+    reason: str | None = Field(default=None, max_length=64, description="What exactly is waited for.")
 
 
 class Intent(Model):

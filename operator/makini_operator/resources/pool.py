@@ -148,6 +148,44 @@ class Pricing(Model):
     )
 
 
+class Strategy(StrEnum):
+    """Who is served when credits are short, in Kueue's words."""
+
+    BEST_EFFORT_FIFO = "BestEffortFIFO"
+    STRICT_FIFO = "StrictFIFO"
+
+
+class Overage(Model):
+    """Credits beyond what was bought, if the Makini plan allows that."""
+
+    limit: int = Field(
+        ge=1,
+        le=MAX_CREDITS,
+        description="Credits that may be held beyond spec.credits. Makini bills them as overage.",
+        json_schema_extra={"format": "int32"},
+    )
+
+
+class Access(Model):
+    """Who may use the pool, and how much of it."""
+
+    max_credits_per_namespace: int = Field(
+        ge=1,
+        le=MAX_CREDITS,
+        description="Credits that the connections of one namespace may hold together. Lowering it takes nothing away.",
+        json_schema_extra={"format": "int32"},
+    )
+
+
+class Queueing(Model):
+    """Who is served next."""
+
+    strategy: Strategy = Field(
+        description="BestEffortFIFO (the default): whoever fits may pass those who do not. "
+        "StrictFIFO: nobody overtakes, even if credits lie idle meanwhile."
+    )
+
+
 class CreditPoolSpec(Model):
     """What the platform admin decides."""
 
@@ -158,9 +196,29 @@ class CreditPoolSpec(Model):
         "Lowering it below what is held takes nothing away and grants nothing new.",
         json_schema_extra={"format": "int32"},
     )
+    overage: Overage | None = Field(
+        default=None, description="How far the pool may go beyond spec.credits. Absent: not at all."
+    )
     account: Account = Field(description="The Makini account whose credits these are.")
+    access: Access | None = Field(default=None, description="Limits for each namespace. Absent: none.")
+    queueing: Queueing | None = Field(default=None, description="Who is served next when credits are short.")
     pricing: Pricing | None = Field(default=None, description="Prices of this pool. Absent: Makini's published scheme.")
     hold: bool = Field(default=False, description="true keeps what is granted and grants nothing new.")
+
+    @property
+    def limit(self) -> int:
+        """Credits that may be held at most: those bought, and the overage that is allowed."""
+        return self.credits + (self.overage.limit if self.overage else 0)
+
+    @property
+    def namespace_limit(self) -> int | None:
+        """Credits that one namespace may hold; None: as many as the pool has."""
+        return self.access.max_credits_per_namespace if self.access else None
+
+    @property
+    def strategy(self) -> Strategy:
+        """The queueing strategy in force."""
+        return self.queueing.strategy if self.queueing else Strategy.BEST_EFFORT_FIFO
 
 
 class AccountStatus(Model):
@@ -182,9 +240,10 @@ class AccountStatus(Model):
 class PoolCredits(Model):
     """The pool's books, in credits."""
 
-    total: int = Field(description="Credits that may be held at most.")
+    total: int = Field(description="Credits bought: spec.credits.")
     held: int = Field(description="Credits held by connections.")
-    available: int = Field(description="Credits that can still be granted.")
+    available: int = Field(description="Credits that can still be granted, overage included.")
+    overage: int | None = Field(default=None, description="Credits held beyond spec.credits; absent: none.")
     waiting: int = Field(description="Credits that waiting connections need.")
 
 

@@ -7,19 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makini_operator.credits.ledger import Decision, Request, Snapshot, counted, decide, in_order
-from makini_operator.resources.pool import Tier
+from makini_operator.credits.ledger import Decision, Obstacle, Request, Snapshot, counted, decide, in_order
+from makini_operator.resources.pool import Strategy, Tier
 
 
-def request(uid: str, amount: int, *, at: str = "2025-01-01T00:00:00Z") -> Request:
+def request(
+    uid: str, amount: int, *, at: str = "2025-01-01T00:00:00Z", priority: int = 0, namespace: str = "tenant"
+) -> Request:
     return Request(
-        uid=uid, namespace="tenant", name=uid, resource_version="1", created_at=at, amount=amount, tier=Tier.I
+        uid=uid,
+        namespace=namespace,
+        name=uid,
+        resource_version="1",
+        created_at=at,
+        amount=amount,
+        tier=Tier.I,
+        priority=priority,
     )
 
 
 def snapshot(*requests: Request, limit: int = 12, may_grant: bool = True, **holdings: dict[str, int]) -> Snapshot:
     sets: dict[str, Any] = {"claims": {}, "grants": {}, "alive": {}} | holdings
     return Snapshot(limit=limit, may_grant=may_grant, requests=requests, **sets)
+
+
+def waiting(decision: Decision) -> tuple[Request, ...]:
+    return tuple(place.request for place in decision.waiting)
 
 
 def granted(decision: Decision) -> list[str]:
@@ -86,7 +99,60 @@ def test_holding_counts_connections_and_not_credits() -> None:
 def test_who_waits_is_named_in_order() -> None:
     decision = decide(snapshot(request("c", 9), request("b", 8), request("a", 8)))
     assert granted(decision) == ["a"]
-    assert [r.uid for r in decision.waiting] == ["b", "c"]
+    assert [(p.request.uid, p.position) for p in decision.waiting] == [("b", 1), ("c", 2)]
+
+
+# --- the queue ------------------------------------------------------------------------------------------------------
+
+
+def obstacles(decision: Decision) -> dict[str, Obstacle]:
+    return {place.request.uid: place.obstacle for place in decision.waiting}
+
+
+def strict(*requests: Request, **more: Any) -> Snapshot:
+    return replace(snapshot(*requests), strategy=Strategy.STRICT_FIFO, **more)
+
+
+def test_a_higher_priority_is_served_first_and_age_decides_among_equals() -> None:
+    late = request("late", 12, at="2025-01-09T00:00:00Z", priority=5)
+    assert granted(decide(snapshot(request("a", 12), late))) == ["late"]
+    assert granted(decide(snapshot(request("a", 12, priority=-1), request("b", 12)))) == ["b"]
+
+
+def test_strictly_in_order_nobody_overtakes() -> None:
+    decision = decide(strict(request("a", 8), request("b", 8), request("c", 4)))
+    assert granted(decision) == ["a"]
+    assert obstacles(decision) == {"b": Obstacle.CREDITS, "c": Obstacle.LINE}
+
+
+def test_strictly_in_order_what_costs_nothing_new_still_passes() -> None:
+    decision = decide(strict(request("a", 13), request("b", 0), request("c", 4), alive={"c": 4}))
+    assert granted(decision) == ["b", "c"]
+
+
+def test_a_namespace_at_its_limit_holds_up_nobody_else() -> None:
+    asked = (
+        request("a", 4, namespace="greedy"),
+        request("b", 4, namespace="modest"),
+        request("c", 2, namespace="greedy"),
+    )
+    held = {"claims": {"x": 6}, "namespaces": {"x": "greedy"}, "namespace_limit": 8}
+    for situation in (snapshot(*asked, limit=20), replace(strict(*asked), limit=20)):
+        decision = decide(replace(situation, **held))
+        assert granted(decision) == ["b", "c"]
+        assert obstacles(decision) == {"a": Obstacle.NAMESPACE}
+
+
+def test_whoever_was_changed_meanwhile_keeps_the_place_and_the_credits_until_read_again() -> None:
+    asked = (request("a", 8), request("b", 8), request("c", 4))
+    decision = decide(replace(snapshot(*asked), outdated=frozenset("a")))
+    assert granted(decision) == ["c"]
+    assert decision.held == 4
+    assert obstacles(decision) == {"b": Obstacle.CREDITS}
+
+
+def test_on_hold_everybody_waits_for_the_pool() -> None:
+    assert obstacles(decide(snapshot(request("a", 1), may_grant=False))) == {"a": Obstacle.NOTHING}
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
@@ -131,7 +197,7 @@ def test_held_is_exactly_the_union_after_the_batch(situation: Snapshot) -> None:
 def test_a_batch_that_has_become_claims_changes_nothing_more(situation: Snapshot) -> None:
     decision = decide(situation)
     claims = counted(situation.claims, {r.uid: r.amount for r in decision.batch})
-    again = decide(replace(situation, claims=claims, requests=decision.waiting))
+    again = decide(replace(situation, claims=claims, requests=waiting(decision)))
     assert granted(again) == []
     assert again.held == decision.held
 
@@ -156,9 +222,9 @@ def test_on_hold_nothing_is_granted_and_nothing_is_taken(situation: Snapshot) ->
 def test_everybody_who_asks_and_has_no_grant_is_granted_or_waits(situation: Snapshot) -> None:
     decision = decide(situation)
     asked = sorted(r.uid for r in situation.requests if r.uid not in situation.grants)
-    assert sorted(r.uid for r in (*decision.batch, *decision.waiting)) == asked
+    assert sorted(r.uid for r in (*decision.batch, *waiting(decision))) == asked
     assert list(decision.batch) == in_order(decision.batch)
-    assert list(decision.waiting) == in_order(decision.waiting)
+    assert list(waiting(decision)) == in_order(waiting(decision))
 
 
 @given(SNAPSHOTS)
@@ -166,7 +232,32 @@ def test_nobody_waits_who_would_fit(situation: Snapshot) -> None:
     decision = decide(situation)
     if situation.may_grant:
         already = before(situation)
-        assert all(decision.held + r.amount - already.get(r.uid, 0) > situation.limit for r in decision.waiting)
+        assert all(decision.held + r.amount - already.get(r.uid, 0) > situation.limit for r in waiting(decision))
+
+
+NAMESPACES = st.dictionaries(UIDS, st.sampled_from(["n1", "n2"]), max_size=8)
+
+
+@given(SNAPSHOTS, NAMESPACES, st.integers(1, 12))
+def test_nothing_that_costs_is_granted_beyond_a_namespaces_limit(
+    situation: Snapshot, namespaces: dict[str, str], limit: int
+) -> None:
+    asked = tuple(replace(r, namespace=namespaces.get(r.uid, "n1")) for r in situation.requests)
+    of = {r.uid: r.namespace for r in asked} | {u: namespaces.get(u, "n1") for u in before(situation)}
+    decision = decide(replace(situation, requests=asked, namespaces=of, namespace_limit=limit))
+    after = counted(before(situation), {r.uid: r.amount for r in decision.batch})
+    for name in {r.namespace for r in decision.batch if r.amount > before(situation).get(r.uid, 0)}:
+        assert sum(amount for uid, amount in after.items() if of[uid] == name) <= limit
+
+
+@given(SNAPSHOTS)
+def test_strictly_in_order_only_what_is_free_passes_who_waits_for_credits(situation: Snapshot) -> None:
+    decision = decide(replace(situation, strategy=Strategy.STRICT_FIFO))
+    first = next((p.request for p in decision.waiting if p.obstacle is Obstacle.CREDITS), None)
+    if first is not None:
+        order = [r.uid for r in in_order(situation.requests)]
+        later = [r for r in decision.batch if order.index(r.uid) > order.index(first.uid)]
+        assert all(r.amount <= before(situation).get(r.uid, 0) for r in later)
 
 
 @given(SNAPSHOTS, st.randoms(use_true_random=False))

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from makini_operator.credits.ledger import Grant
+from makini_operator.credits.ledger import Grant, Obstacle
+from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle.observation import (
     Observation,
     PoolView,
@@ -15,7 +16,7 @@ from makini_operator.lifecycle.observation import (
     WorkflowsView,
 )
 from makini_operator.lifecycle.plan import plan
-from makini_operator.resources.conditions import find
+from makini_operator.resources.conditions import Condition, find
 from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
 from makini_operator.resources.pool import Tier
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -81,7 +82,8 @@ POOL = PoolView(
     is_deleting=False,
     has_sandbox=False,
     is_led=True,
-    available=None,
+    namespace_limit=None,
+    notice=None,
     trouble=None,
 )
 
@@ -91,6 +93,11 @@ GRANT = Grant(uid="acme-uid", resource_version="1", amount=4, tier=Tier.III)
 NO_SECRET = SecretView(SecretState.ABSENT)
 FOREIGN = SecretView(SecretState.FOREIGN, owner="Deployment shop")
 INTACT = SecretView(SecretState.INTACT, issued_at=NOW, expires_at=NOW + LIFE)
+
+
+def told(available: int, position: int = 1, obstacle: Obstacle = Obstacle.CREDITS) -> Notice:
+    """What the queue said to who waits."""
+    return Notice(position, available, obstacle)
 
 
 def pool(**changes: Any) -> PoolView:
@@ -142,8 +149,14 @@ def status_of(observed: Observation) -> MakiniConnectionStatus:
 def shown(status: MakiniConnectionStatus) -> tuple[str, str]:
     """Progress as kstatus reads it, and the reason."""
     conditions = status.conditions or []
-    ready = find(conditions, ConditionType.READY)
-    assert ready is not None, "there is no Ready"
+    reason = ready(status).reason
     if find(conditions, ConditionType.STALLED):
-        return "Stalled", ready.reason
-    return "Reconciling" if find(conditions, ConditionType.RECONCILING) else "Ready", ready.reason
+        return "Stalled", reason
+    return "Reconciling" if find(conditions, ConditionType.RECONCILING) else "Ready", reason
+
+
+def ready(status: MakiniConnectionStatus) -> Condition:
+    """The condition Ready."""
+    found = find(status.conditions or [], ConditionType.READY)
+    assert found is not None, "there is no Ready"
+    return found

@@ -29,7 +29,8 @@ from tests.unit.lifecycle.builders import (
 from tests.unit.lifecycle.builders import secret as our_secret
 
 from makini_operator.controllers.account_index import AccountIndex
-from makini_operator.credits.ledger import Grant
+from makini_operator.credits.ledger import Grant, Obstacle
+from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle import actions
 from makini_operator.lifecycle.marker import Marker
 from makini_operator.lifecycle.observation import (
@@ -220,7 +221,7 @@ class TheWorld:
             pool=replace(
                 POOL,
                 limit=LIMIT,
-                available=LIMIT - self.others if memory.is_in_queue else None,
+                notice=Notice(1, LIMIT - self.others, Obstacle.CREDITS) if memory.is_in_queue else None,
                 trouble=replace(DOWN, retry_at=self.now + timedelta(seconds=1)) if self.is_down else None,
             ),
             grant=memory.grant if memory.grant and memory.grant.resource_version == str(self.version) else None,

@@ -23,12 +23,16 @@ from tests.unit.lifecycle.builders import (
     connection,
     observation,
     pool,
+    ready,
     remote,
     secret,
     shown,
     status_of,
+    told,
 )
 
+from makini_operator.credits.ledger import Obstacle
+from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle.actions import (
     Action,
     AddFinalizer,
@@ -72,15 +76,42 @@ def test_then_credits_are_asked_for_and_nothing_is_said_before_the_queue_was_loo
 
 
 def test_who_waits_says_how_many_credits_are_missing_and_keeps_asking() -> None:
-    decided = plan(observation(pool=pool(available=3)), NOW)
+    decided = plan(observation(pool=pool(notice=told(3))), NOW)
     assert decided.actions == (ASK,)
     assert decided.status is not None
-    assert decided.status.dump()["waiting"] == {"need": 4, "available": 3}
+    assert decided.status.dump()["waiting"] == {
+        "need": 4,
+        "available": 3,
+        "position": 1,
+        "reason": "WaitingForCredits",
+    }
     assert shown(decided.status) == ("Reconciling", "WaitingForCredits")
 
 
+@pytest.mark.parametrize(
+    ("notice", "reason", "words"),
+    [
+        (told(3, 7), "WaitingForCredits", "number 7 in the queue"),
+        (told(9, 2, Obstacle.NAMESPACE), "NamespaceLimitReached", "namespace tenant holds as much as it may (8)"),
+        (told(9, 2, Obstacle.LINE), "WaitingInLine", "strictly in order"),
+    ],
+)
+def test_who_waits_is_told_what_for(notice: Notice, reason: str, words: str) -> None:
+    status = status_of(observation(pool=pool(notice=notice, namespace_limit=8)))
+    assert shown(status) == ("Reconciling", reason)
+    assert words in ready(status).message
+    assert status.waiting is not None
+    assert status.waiting.reason == reason
+
+
+def test_a_namespace_that_may_never_hold_that_much_is_told_at_once() -> None:
+    status = status_of(observation(pool=pool(namespace_limit=3)))
+    assert shown(status) == ("Stalled", "ExceedsNamespaceLimit")
+    assert "maxCreditsPerNamespace" in ready(status).message
+
+
 def test_a_pool_on_hold_is_waited_for() -> None:
-    decided = plan(observation(pool=pool(hold=True, available=12)), NOW)
+    decided = plan(observation(pool=pool(hold=True, notice=told(12))), NOW)
     assert decided.actions == (ASK,)
     assert decided.status is not None
     assert shown(decided.status) == ("Reconciling", "PoolOnHold")
@@ -404,7 +435,7 @@ def test_credits_return_and_it_stalls_and_history_names_it() -> None:
 @pytest.mark.parametrize("generation", [1, 2])
 def test_it_is_not_opened_again_by_itself_whatever_else_changes(generation: int) -> None:
     conn = connection(generation=generation, status=INACTIVE.dump(), metadata={"plan": "gold"})
-    decided = plan(observation(conn, grant=GRANT, pool=pool(available=12)), NOW)
+    decided = plan(observation(conn, grant=GRANT, pool=pool(notice=told(12))), NOW)
     assert decided.actions == ()
     assert decided.status is not None
     assert shown(decided.status) == ("Stalled", "DisconnectedRemotely")
