@@ -24,6 +24,8 @@ class Demo:
     def __init__(self, temporary: Path, *arguments: str) -> None:
         self.temporary, self.log = temporary, temporary.parent / "demo.log"
         temporary.mkdir()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the tests run in the background of a shell
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.demo", *arguments],

@@ -112,20 +112,28 @@ class Workflows:
                 self._world.cron_jobs.remove(found.metadata.uid)
 
     async def end(self, connection: MakiniConnection) -> None:
-        """Delete CronJobs, then their Jobs, then the pods, so that nothing starts again. Raises `ChildRefused`."""
+        """Delete pods, then what could start others, then pods that were started meanwhile. Raises `ChildRefused`.
+
+        Pods come first because the garbage collector would give them all the grace that they ask for, and a kubelet
+        that has begun to wait does not always listen when it is told to wait less.
+        """
         namespace = connection.metadata.namespace
         try:
+            await self._end_pods(connection)
             for found in self._owned(connection):
                 await self.remove(connection, found.metadata.name)
             for job in await self._runs(JOBS, connection):
                 await self._world.api.delete(JOBS, namespace, job["metadata"]["name"], uid=job["metadata"]["uid"])
-            for pod in await self._runs(PODS, connection):
-                name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-                await self._world.api.delete(PODS, namespace, name, uid=uid, grace=GRACE)
-                _logger.info("%s/%s: ended with the connection %s", namespace, name, connection.metadata.name)
+            await self._end_pods(connection)
         except (Forbidden, Invalid) as error:
             message = f"the workflows cannot be ended: {error.said}"
             raise ChildRefused(Reason.WORKFLOW_REFUSED, message) from None
+
+    async def _end_pods(self, connection: MakiniConnection) -> None:
+        for pod in await self._runs(PODS, connection):
+            namespace, name, uid = connection.metadata.namespace, pod["metadata"]["name"], pod["metadata"]["uid"]
+            await self._world.api.delete(PODS, namespace, name, uid=uid, grace=GRACE)
+            _logger.info("%s/%s: ended with the connection %s", namespace, name, connection.metadata.name)
 
     async def _tried(self, connection: MakiniConnection, name: str, manifest: Object) -> tuple[Object | None, Object]:
         """The CronJob as it is, if it exists, and as the API server says that it would become."""
