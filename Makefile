@@ -102,8 +102,10 @@ kind-down: ## Delete the kind cluster
 	@kind delete cluster --name "$${MAKINI_KIND_NAME:-makini}" && rm -f build/kind.kubeconfig
 
 .PHONY: demo
-demo: venv localkube ## Show the operator at work on a control plane of its own
-	@$(PYTHON) -m tests.demo
+demo: venv localkube ## Show the operator at work: with pods on a node or on kind; else, or with MAKINI_DEMO=api, only its API
+	@if [ "$${MAKINI_DEMO:-}" != api ]; then \
+		while IFS= read -r setting; do export "$$setting"; done < <(PYTHON3=$(PYTHON3) tests/kind/instead.sh); fi; \
+	$(PYTHON) -m tests.demo
 
 .PHONY: sandbox
 sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN

@@ -1,4 +1,7 @@
-"""`make demo` as somebody runs it: a process with an exit code, its screens, and nothing left afterwards."""
+"""`MAKINI_DEMO=api make demo`: a process with an exit code, its screens, and nothing left afterwards.
+
+The demo with pods is run by tests/node/test_demo.py, and by test_readme.py where a node can run.
+"""
 
 import os
 import re
@@ -30,7 +33,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.demo", *arguments],
                 cwd=ROOT,
-                env=os.environ | {"TMPDIR": str(temporary)},
+                env=os.environ | {"TMPDIR": str(temporary), "MAKINI_DEMO": "api"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -64,6 +67,7 @@ def test_it_shows_every_step_each_on_a_screen_and_leaves_nothing(temporary: Path
     assert titles == [(str(n), str(STEPS)) for n in range(1, STEPS + 1)]
     for screen in shown.split("\n== ")[1:]:
         assert len(screen.strip().splitlines()) <= SCREEN_LINES, screen
+    assert "only the API is shown, without pods" in shown
     assert "needs 1 credit" in shown
     assert "401" in shown
     assert "export KUBECONFIG=" in shown

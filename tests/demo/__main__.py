@@ -11,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from tests.demo import pods, stage, story
 from tests.demo.screen import Screen
-from tests.demo.stage import Stage, Unexpected, opened
-from tests.demo.story import play
+from tests.demo.stage import Stage, Unexpected
 from tests.localkube import LocalKubeError
+from tests.localnode import CannotRunError, requirements
 
 LOG_LINES = 15
+MODE = "MAKINI_DEMO"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,26 +60,42 @@ def main(arguments: list[str] | None = None) -> int:
 def _play(directory: Path, screen: Screen, examples: str, *, keep: bool) -> bool:
     """Whether everything was as it should be; if not, that has been said."""
     screen.title("Starting everything on this computer")
-    log: list[str] = []
+    log = ["it was not started"]
     try:
-        with opened(directory, screen, examples) as stage:
+        opened, steps = (pods.opened, pods.STEPS) if _has_pods(screen) else (stage.opened, story.STEPS)
+        with opened(directory, screen, examples) as open_stage:
             try:
-                play(stage)
-                _summary(stage)
+                story.play(open_stage, steps)
+                _summary(open_stage)
                 if keep:
-                    _keep(stage)
+                    _keep(open_stage)
             finally:
-                log = _last_lines(directory)
                 _finish_undisturbed()
+                log = _last_lines(open_stage)
     except Unexpected as found:
         _fail(screen, f"NOT SO: {found.what}\nexpected: {found.expected}\nseen:     {found.seen}", log)
     except BrokenPipeError:
         raise
     except (AssertionError, LocalKubeError, OSError, subprocess.SubprocessError) as error:
-        _fail(screen, f"NOT DONE: {error}", log or _last_lines(directory))
+        _fail(screen, f"NOT DONE: {error}", log)
     else:
         return True
     return False
+
+
+def _has_pods(screen: Screen) -> bool:
+    """Whether a node can run here, or a cluster is there; if neither, that has been said."""
+    if os.environ.get(MODE) == "api":
+        screen.say(f"{MODE}=api: only the API is shown, without pods")
+        return False
+    if os.environ.get(pods.EXISTING):
+        return True
+    try:
+        requirements.ensure()
+    except CannotRunError as error:
+        screen.say(f"Only the API is shown, without pods: {error}")
+        return False
+    return True
 
 
 def _summary(stage: Stage) -> None:
@@ -90,11 +108,10 @@ def _summary(stage: Stage) -> None:
 
 
 def _keep(stage: Stage) -> None:
-    cluster = stage.rig.cluster
-    kubectl = Path(cluster.environment()["PATH"].split(os.pathsep)[0])
+    kubeconfig, path = stage.environment["KUBECONFIG"], stage.environment["PATH"].split(os.pathsep)
     stage.screen.title("Everything is left running; in another terminal:")
-    stage.screen.say(f"export KUBECONFIG={cluster.kubeconfig}\nexport PATH={kubectl}:$PATH")
-    stage.screen.say(f"The operator's log: {stage.rig.operator.log}\nPress Enter to end it all.")
+    stage.screen.say(f"export KUBECONFIG={kubeconfig}\nexport PATH={os.pathsep.join(path[:3])}:$PATH")
+    stage.screen.say("Press Enter to end it all.")
     with suppress(Interrupted):  # Ctrl-C is as good an end as Enter
         sys.stdin.readline()
 
@@ -105,13 +122,16 @@ def _fail(screen: Screen, what: str, log: list[str]) -> None:
     screen.say("\n  ".join(["the last lines of the operator's log, without debugging:", *log]))
 
 
-def _last_lines(directory: Path) -> list[str]:
-    log = directory / "operator.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else ["it was not started"]
+def _last_lines(stage: Stage) -> list[str]:
+    try:
+        lines = stage.log().splitlines()
+    except (Unexpected, subprocess.SubprocessError) as error:
+        lines = [f"cannot be read: {error}"]
     return [line for line in lines if " DEBUG " not in line][-LOG_LINES:]
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
+    _finish_undisturbed()
     raise Interrupted(number)
 
 

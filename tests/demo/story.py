@@ -1,6 +1,7 @@
-"""The steps of the demo, in order. Each is one screen at most."""
+"""The steps of the demo without pods, in order, and what every demo needs. Each is one screen at most."""
 
 import base64
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.demo.stage import NAMESPACE, Stage
@@ -11,10 +12,13 @@ SETTLE_SECONDS = 20
 READ_AN_ORDER = "python3 {examples}/read_order.py po-001"
 
 
-def play(stage: Stage) -> None:
+Step = Callable[[Stage], None]
+
+
+def play(stage: Stage, steps: Sequence[Step]) -> None:
     """The whole story; raises `Unexpected` at the first thing that is not so."""
-    for number, step in enumerate(STEPS, start=1):
-        stage.screen.title(f"{number}/{len(STEPS)}  {(step.__doc__ or '').rstrip('.')}")
+    for number, step in enumerate(steps, start=1):
+        stage.screen.title(f"{number}/{len(steps)}  {(step.__doc__ or '').rstrip('.')}")
         step(stage)
 
 
@@ -31,6 +35,10 @@ def a_pool(stage: Stage) -> None:
     stage.screen.note("the one thing that differs from the example: the account is in the sandbox")
     url = stage.sandbox.url
     stage.run(f"sed 's|https://api.makini.io|{url}|' {examples}/02-credit-pool.yaml | kubectl apply -f -")
+    until_the_pool_is_ready(stage)
+
+
+def until_the_pool_is_ready(stage: Stage) -> None:
     stage.run("kubectl wait --for=condition=Ready cpool/production --timeout=20s")
     stage.run("kubectl get cpool")
     stage.check("the pool is ready, and all of its 12 credits are available", expected=(12, 0, 12), seen=books(stage))
@@ -40,6 +48,10 @@ def two_systems(stage: Stage) -> None:
     """Two customers are connected: SAP S/4HANA in the cloud (4), SAP ECC on-premises (8)."""
     examples = stage.examples
     stage.run(f"kubectl apply -f {examples}/04-sap-s4hana-cloud.yaml \\\n    -f {examples}/05-sap-ecc-on-premises.yaml")
+    until_two_are_connected(stage)
+
+
+def until_two_are_connected(stage: Stage) -> None:
     stage.run("kubectl wait --for=condition=Ready mconn --all --timeout=20s")
     stage.run("kubectl get cpool,mconn")
     costs = [credits_of(stage, name) for name in ("acme-s4hana", "borealis-ecc")]
@@ -53,9 +65,9 @@ def a_third_waits(stage: Stage) -> None:
     stage.run("kubectl wait --for=jsonpath='{.status.phase}'=Waiting mconn/corvus-cmms --timeout=20s")
     stage.run("kubectl get mconn corvus-cmms -o wide")
     stage.run("kubectl get cpool")
-    found = connection(stage, "corvus-cmms")["status"]
-    need = {"need": 1, "available": 0}
-    stage.check("it waits: 1 credit is needed, 0 are available", expected=need, seen=found.get("waiting"))
+    waiting = connection(stage, "corvus-cmms")["status"].get("waiting", {})
+    seen = (waiting.get("need"), waiting.get("available"))
+    stage.check("it waits: 1 credit is needed, 0 are available", expected=(1, 0), seen=seen)
     stage.check("nothing was opened for it at Makini", expected=(12, 2), seen=held_and_open(stage))
 
 
@@ -69,6 +81,10 @@ def an_application_reads(stage: Stage) -> None:
 def a_customer_leaves(stage: Stage) -> None:
     """The ECC customer leaves: the token dies, the credits return, and the next in line is connected."""
     stage.run("kubectl delete mconn borealis-ecc")
+    until_the_next_is_connected(stage)
+
+
+def until_the_next_is_connected(stage: Stage) -> None:
     answer = stage.run(READ_AN_ORDER.format(examples=stage.examples), exit_code=1)
     stage.check("the copy of the token that the application kept is dead", expected="401", seen=answer.split()[0])
     stage.check("its Secret is gone", expected=False, seen="borealis-ecc-makini" in secret_names(stage))
@@ -100,7 +116,7 @@ def off_and_on_again(stage: Stage) -> None:
     stage.check("the new token works, and the old one stays dead", expected=(False, True), seen=accepted)
 
 
-STEPS = (a_pool, two_systems, a_third_waits, an_application_reads, a_customer_leaves, off_and_on_again)
+STEPS: Sequence[Step] = (a_pool, two_systems, a_third_waits, an_application_reads, a_customer_leaves, off_and_on_again)
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
