@@ -57,7 +57,7 @@ def test_of_duplicates_the_dearest_counts(index: AccountIndex) -> None:
     assert index.alive() == {"acme": 8}
 
 
-# --- what confirms ----------------------------------------------------------------------------------------------------
+# --- what confirms --------------------------------------------------------------------------------------------
 
 
 def test_a_doubt_is_settled_only_by_a_listing_that_begins_afterwards(index: AccountIndex) -> None:
@@ -120,7 +120,7 @@ def test_who_asks_wakes_the_account() -> None:
     assert woken.times == 2
 
 
-# --- our own calls against a listing that is under way ----------------------------------------------------------------
+# --- our own calls against a listing that is under way --------------------------------------------------------
 
 
 def test_what_was_opened_during_a_listing_is_kept_though_it_is_not_in_it(index: AccountIndex) -> None:
@@ -162,7 +162,7 @@ def test_opened_and_closed_during_one_listing_leaves_nothing(index: AccountIndex
     assert ids(index) == ()
 
 
-# --- absence ----------------------------------------------------------------------------------------------------------
+# --- absence --------------------------------------------------------------------------------------------------
 
 
 def test_a_connection_is_absent_only_when_it_was_missing_twice_in_a_row(index: AccountIndex) -> None:
@@ -214,7 +214,7 @@ def test_while_there_is_doubt_nothing_is_absent(index: AccountIndex) -> None:
     assert not is_absent(index)
 
 
-# --- who is told ------------------------------------------------------------------------------------------------------
+# --- who is told ----------------------------------------------------------------------------------------------
 
 
 def test_a_listing_concerns_those_that_came_and_went(index: AccountIndex) -> None:
@@ -244,3 +244,45 @@ def test_a_second_absence_wakes_its_connection_once(index: AccountIndex) -> None
     listing(index)
     assert not is_absent(index)
     assert listing(index) == {"acme"}
+
+
+# --- renamed at Makini ------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_has_lost_its_marker_is_alive_and_never_absent(index: AccountIndex) -> None:
+    listing(index, ("c1", ACME))
+    for _ in range(3):
+        listing(index, ("c1", None))
+        view = index.view("acme", recorded_id="c1")
+        assert (view.is_complete, view.ids) == (True, ())
+        assert (view.is_recorded_unmarked, view.is_recorded_absent) == (True, False)
+
+
+def test_a_connection_that_gets_its_marker_back_is_itself_again(index: AccountIndex) -> None:
+    listing(index, ("c1", None))
+    listing(index, ("c1", ACME))
+    view = index.view("acme", recorded_id="c1")
+    assert (view.ids, view.is_recorded_unmarked) == (("c1",), False)
+
+
+def test_a_connection_that_lost_its_marker_and_then_went_is_absent_after_two_listings(index: AccountIndex) -> None:
+    listing(index, ("c1", None))
+    assert not is_absent(index)
+    listing(index)
+    assert not is_absent(index)
+    listing(index)
+    assert is_absent(index)
+
+
+def test_of_an_unmarked_connection_only_who_has_recorded_it_is_told(index: AccountIndex) -> None:
+    listing(index, ("c1", None), ("c2", ACME))
+    assert not index.view("acme", recorded_id="c2").is_recorded_unmarked
+    assert not index.view("acme", recorded_id=None).is_recorded_unmarked
+    assert index.view("other", recorded_id="c1").is_recorded_unmarked
+    assert "acme" not in listing(index, ("c1", None), ("c2", ACME))
+
+
+def test_losing_the_marker_is_news_for_who_had_it(index: AccountIndex) -> None:
+    listing(index, ("c1", ACME))
+    assert "acme" in listing(index, ("c1", None))
+    assert "acme" in listing(index, ("c1", ACME))

@@ -1,4 +1,4 @@
-"""A small world for `plan`: one connection, its pool, its Secret and Makini, each as simple as possible.
+"""A small world for `plan`: one connection, its pool, its Secret, its workflow and Makini, each as simple as possible.
 
 `step` does what the operator does, one action at a time, and checks after each effect what
 must never happen. What a process knows of Makini is the operator's own `AccountIndex`, filled
@@ -39,12 +39,14 @@ from makini_operator.lifecycle.observation import (
     SecretState,
     SecretView,
     Trouble,
+    WorkflowsView,
 )
 from makini_operator.lifecycle.plan import plan
-from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
 
 TAG = "tag"
+WORKFLOW = "nightly"
 LIMIT = 12
 DOWN = Trouble(Reason.MAKINI_UNREACHABLE, "Makini does not answer")
 
@@ -62,6 +64,7 @@ class Memory:
     concerns: tuple[int, bool] = (0, False)
     metadata_sent: str | None = None
     listing: tuple[int, tuple[str, ...]] | None = None
+    has_tried_workflow: bool = False
 
 
 @dataclass
@@ -83,6 +86,9 @@ class TheWorld:
     """The connection whose token is in the Secret."""
     issued_at: datetime = NOW
     is_foreign: bool = False
+    has_cron_job: bool = False
+    is_run_alive: bool = False
+    """A run of the workflow, which uses the token; it may outlive its CronJob."""
     is_down: bool = False
     is_elsewhere: bool = False
     alive: dict[str, int] = field(default_factory=dict)
@@ -151,6 +157,15 @@ class TheWorld:
     def remove_foreign_secret(self) -> None:
         self.is_foreign = False
 
+    def start_run(self) -> None:
+        self.is_run_alive |= self.has_cron_job
+
+    def finish_run(self) -> None:
+        self.is_run_alive = False
+
+    def lose_cron_job(self) -> None:
+        self.has_cron_job = False
+
     def makini_fails(self) -> None:
         self.is_down = True
 
@@ -215,6 +230,7 @@ class TheWorld:
         intent = self.status.intent
         memory = self.memory
         is_mine = intent is not None and intent.incarnation == memory.incarnation
+        remote = self._remote()
         return Observation(
             connection=self._object(),
             installation_trouble=ELSEWHERE if self.is_elsewhere else None,
@@ -225,10 +241,10 @@ class TheWorld:
                 trouble=replace(DOWN, retry_at=self.now + timedelta(seconds=1)) if self.is_down else None,
             ),
             grant=memory.grant if memory.grant and memory.grant.resource_version == str(self.version) else None,
-            remote=self._remote(),
+            remote=remote,
             secret=self._secret(),
             superseded_secrets=(),
-            workflows=NO_WORKFLOWS,
+            workflows=self._workflows(is_ending=self._is_ending(remote)),
             refusals={},
             is_login_present=True,
             may_post=is_mine and intent is not None and intent.attempt == memory.fresh_attempt,
@@ -256,6 +272,16 @@ class TheWorld:
             return replace(INTACT, issued_at=self.issued_at, expires_at=self.issued_at + LIFE)
         return our_secret(SecretState.TOKEN_LOST)
 
+    def _is_ending(self, remote: RemoteView) -> bool:
+        return self.is_going_down() or remote.is_recorded_absent or self.status.phase is Phase.INACTIVE
+
+    def _workflows(self, *, is_ending: bool) -> WorkflowsView:
+        """Runs are looked for on the way down only."""
+        if is_ending:
+            return replace(NO_WORKFLOWS, is_anything_left=self.has_cron_job or self.is_run_alive)
+        are_accepted = self.has_cron_job or self.memory.has_tried_workflow
+        return replace(NO_WORKFLOWS, are_accepted=are_accepted, to_apply=() if self.has_cron_job else (WORKFLOW,))
+
     def _perform(self, action: actions.Action, seen: Observation) -> bool:
         """Do it; returns whether it failed."""
         assert not self.is_elsewhere, "something is done in a cluster that the installation does not belong to"
@@ -271,10 +297,26 @@ class TheWorld:
                 if self.memory.grant is None and self.others + amount <= LIMIT:
                     self.memory.grant = Grant("acme-uid", str(self.version), amount, tier)
             case actions.DeleteSecret():
+                assert not self.is_going_down() or not self.is_run_alive, "the Secret goes while a run uses it"
                 self.secret = None
+            case actions.TryWorkflows() | actions.ApplyWorkflow() | actions.EndWorkflows():
+                self._perform_on_workflow(action)
             case _:
                 return self._perform_at_makini(action, seen)
         return False
+
+    def _perform_on_workflow(self, action: actions.Action) -> None:
+        match action:
+            case actions.TryWorkflows():
+                assert self.status.credits is None, "credits were booked before the workflow was tried out"
+                self.memory.has_tried_workflow = True
+            case actions.ApplyWorkflow(name):
+                assert name == WORKFLOW, f"there is no workflow {name}"
+                assert not self.is_going_down(), "a workflow is started on the way down"
+                assert self.secret is not None, "a workflow is started before its token is published"
+                self.has_cron_job = True
+            case actions.EndWorkflows():
+                self.has_cron_job = self.is_run_alive = False
 
     def _perform_at_makini(self, action: actions.Action, seen: Observation) -> bool:
         match action:
@@ -366,6 +408,8 @@ class TheWorld:
         """Another process's call may land after the last listing began: nobody can know of that one yet."""
         known = {i for i, born in self.alive.items() if i not in self.unannounced or born < self.listings}
         assert not known, f"{what} while {sorted(known)} is alive at Makini"
+        assert not self.is_run_alive, f"{what} while a run is alive"
+        assert not self.has_cron_job, f"{what} while a CronJob may start a run"
 
     def _written(self, *, generation: bool = False) -> None:
         self.version += 1

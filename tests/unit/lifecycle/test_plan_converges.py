@@ -25,6 +25,9 @@ DISTURBANCES = (
     "return_credits",
     "lose_secret",
     "edit_secret",
+    "start_run",
+    "finish_run",
+    "lose_cron_job",
     "make_foreign_secret",
     "remove_foreign_secret",
     "makini_fails",
@@ -75,6 +78,7 @@ def check_rest(world: TheWorld) -> None:
         assert not world.exists, "the resource never goes"
     if world.is_going_down():
         assert (world.alive, world.secret) == ({}, None)
+        assert (world.has_cron_job, world.is_run_alive) == (False, False)
         assert not world.exists or shown(status) == ("Ready", "Disconnected")
     if world.is_going_down() and world.exists:
         assert (status.credits, status.connection_id, status.intent, status.token) == (None, None, None, None)
@@ -89,9 +93,11 @@ def check_rest(world: TheWorld) -> None:
         if progress == "Ready":
             assert status.credits is not None
             assert list(world.alive) == [status.connection_id] == [world.secret]
+            assert world.has_cron_job
             assert status.intent is None
         else:
             assert (world.alive, world.secret, status.credits) == ({}, None, None)
+            assert (world.has_cron_job, world.is_run_alive) == (False, False)
 
 
 @settings(max_examples=400, deadline=None)
@@ -120,10 +126,20 @@ def test_a_crash_after_any_step_opens_exactly_one_connection(steps: int, reply: 
 @pytest.mark.parametrize("steps", range(12))
 @pytest.mark.parametrize("ending", ["toggle", "delete"])
 def test_a_crash_after_any_step_on_the_way_down_leaves_nothing(steps: int, ending: str) -> None:
-    world = live([(15, ending), (steps, "crash")])
+    world = live([(15, "start_run"), (0, ending), (steps, "crash")])
     come_to_rest(world)
     check_rest(world)
     assert world.alive == {}
+    assert not world.is_run_alive
+
+
+def test_a_run_that_has_lost_its_cron_job_ends_with_the_connection_also_while_makini_is_down() -> None:
+    world = live([(15, "start_run"), (0, "lose_cron_job"), (0, "makini_fails"), (0, "delete")])
+    assert world.is_run_alive
+    for _ in range(3):
+        world.step()
+    assert not world.is_run_alive
+    assert world.status.credits is not None
 
 
 def test_an_undisturbed_connection_is_opened_with_one_post() -> None:

@@ -8,8 +8,12 @@ import pytest
 from tests.unit.lifecycle.builders import (
     CLAIM,
     EARLIER,
+    FOREIGN,
+    GRANT,
     INTACT,
+    INTENT,
     LIFE,
+    NO_SECRET,
     NO_WORKFLOWS,
     NOT_LISTED,
     NOW,
@@ -24,6 +28,7 @@ from tests.unit.lifecycle.builders import (
     secret,
     shown,
     status_of,
+    told,
 )
 
 from makini_operator.lifecycle.actions import (
@@ -33,14 +38,17 @@ from makini_operator.lifecycle.actions import (
     DeleteSecret,
     EndWorkflows,
     ListAccount,
+    Open,
     Plan,
     PublishToken,
     RemoveFinalizer,
+    RepairSecret,
     RequestCredits,
     TryWorkflows,
 )
-from makini_operator.lifecycle.observation import Observation, SecretState, Trouble
+from makini_operator.lifecycle.observation import Observation, RemoteView, SecretState, SecretView, Trouble
 from makini_operator.lifecycle.plan import plan
+from makini_operator.lifecycle.steps import LOOK_AGAIN
 from makini_operator.resources.reasons import Reason
 
 UP: dict[str, Any] = {
@@ -169,3 +177,200 @@ def test_a_connection_that_was_renamed_at_makini_is_neither_closed_nor_taken_for
     assert decided.actions == ()
     assert status_of(held).credits is not None
     assert ready(status_of(held)).reason == "MarkerLost"
+
+
+# --- every situation of each kind -----------------------------------------------------------------------------------
+
+BOTH_WAYS = pytest.mark.parametrize("deleting", [True, False], ids=["deleted", "connected: false"])
+TROUBLED = pytest.mark.parametrize(
+    "trouble", [{"workflows": BROKEN}, {"workflows": MISSING, "refusals": REFUSED}], ids=["malformed", "refused"]
+)
+SECRET_KEPT = {Reason.SECRET_REFUSED: Trouble(Reason.SECRET_REFUSED, "kept", NOW + timedelta(seconds=9))}
+RENAMED = RemoteView(is_complete=True, ids=(), is_recorded_absent=False, is_recorded_unmarked=True)
+
+
+def down(status: dict[str, Any] | None = UP, *, deleting: bool, **changes: Any) -> Observation:
+    return observation(going_down(status, deleting=deleting), **changes)
+
+
+def aged(days: int) -> SecretView:
+    """A token of 30 days that was issued so long ago."""
+    issued = NOW - timedelta(days=days)
+    return replace(INTACT, issued_at=issued, expires_at=issued + LIFE)
+
+
+@TROUBLED
+@pytest.mark.parametrize("grant", [None, GRANT])
+def test_credits_that_were_granted_meanwhile_are_not_taken_for_a_bad_template(
+    trouble: dict[str, Any], grant: Any
+) -> None:
+    decided = plan(observation(grant=grant, pool=pool(notice=told(12)), **trouble), NOW)
+    assert decided.actions == ()
+    assert decided.requeue_after == LOOK_AGAIN
+    assert decided.status is not None
+    assert (decided.status.credits, decided.status.intent, decided.status.waiting) == (None, None, None)
+    assert decided.status.phase == "Failed"
+
+
+@pytest.mark.parametrize("grant", [None, GRANT])
+def test_they_are_tried_out_before_a_grant_is_taken(grant: Any) -> None:
+    assert plan(observation(workflows=UNTRIED, grant=grant), NOW) == Plan(actions=(TryWorkflows(),))
+
+
+def test_a_refused_secret_says_nothing_about_workflows() -> None:
+    (asked,) = plan(observation(workflows=MISSING, refusals=SECRET_KEPT), NOW).actions
+    assert isinstance(asked, RequestCredits)
+    assert plan(running(workflows=MISSING, refusals=SECRET_KEPT), NOW).actions == (ApplyWorkflow("orders"),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"pool": pool(limit=3)}, "ExceedsPool"),
+        ({"secret": FOREIGN}, "SecretConflict"),
+        ({"is_login_present": False}, "LoginSecretNotFound"),
+    ],
+)
+def test_what_else_keeps_a_connection_from_credits_is_told_first(changes: dict[str, Any], reason: str) -> None:
+    assert shown(status_of(observation(workflows=BROKEN, **changes)))[1] == reason
+
+
+@TROUBLED
+def test_credits_that_are_held_already_are_used_whatever_becomes_of_the_workflows(trouble: dict[str, Any]) -> None:
+    claimed = connection(status={"credits": CLAIM, "intent": INTENT})
+    assert plan(observation(claimed, may_post=True, **trouble), NOW).actions == (Open(4),)
+    assert status_of(observation(claimed, remote=remote("c1"), **trouble)).connection_id == "c1"
+
+
+def test_they_need_makini_neither_to_start_nor_to_be_restored() -> None:
+    seen = running(workflows=MISSING, remote=NOT_LISTED, pool=pool(trouble=UNREACHABLE))
+    assert plan(seen, NOW).actions == (ApplyWorkflow("orders"),)
+
+
+@TROUBLED
+@pytest.mark.parametrize(
+    ("state", "action"),
+    [
+        (SecretState.ABSENT, PublishToken("c1")),
+        (SecretState.TOKEN_LOST, PublishToken("c1")),
+        (SecretState.ALTERED, RepairSecret("c1")),
+    ],
+)
+def test_trouble_with_one_never_holds_up_a_repair(trouble: dict[str, Any], state: SecretState, action: Any) -> None:
+    assert plan(running(secret=secret(state), **trouble), NOW).actions == (action,)
+
+
+@TROUBLED
+def test_trouble_with_one_never_holds_up_a_renewal(trouble: dict[str, Any]) -> None:
+    assert plan(running(secret=aged(20), **trouble), NOW).actions == (PublishToken("c1"),)
+    soon = aged(20).issued_at
+    assert soon is not None
+    almost = replace(aged(20), issued_at=soon + timedelta(seconds=3), expires_at=soon + LIFE + timedelta(seconds=3))
+    assert plan(running(secret=almost, **trouble), NOW).requeue_after == timedelta(seconds=3)
+
+
+def test_while_connected_what_was_refused_is_applied_again_when_its_time_has_come() -> None:
+    assert plan(running(workflows=MISSING, refusals=OVERDUE), NOW).actions == (ApplyWorkflow("orders"),)
+
+
+def test_suspended_it_says_so_and_when_the_token_is_renewed_and_ends_no_run() -> None:
+    conn = connection(status=UP, suspend=True)
+    decided = plan(observation(conn, remote=remote("c1"), secret=INTACT), NOW)
+    assert decided.status is not None
+    assert shown(decided.status) == ("Ready", "Connected")
+    assert "suspended" in ready(decided.status).message
+    assert decided.status.token is not None
+    assert decided.status.token.rotate_at == "2025-03-28T12:00:00Z"
+    assert decided.requeue_after == timedelta(days=27)
+    writes = plan(observation(conn, remote=remote("c1"), secret=INTACT, workflows=MISSING), NOW)
+    assert writes.actions == (ApplyWorkflow("orders"),)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "changes",
+    [{"pool": None}, {"pool": pool(is_led=False)}, {"remote": NOT_LISTED}, {"remote": remote()}, {"remote": RENAMED}],
+    ids=["pool gone", "not led", "not listed", "nothing at Makini", "renamed"],
+)
+def test_they_end_first_and_together_with_the_secret_on_both_ways(deleting: bool, changes: dict[str, Any]) -> None:
+    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, **changes)
+    assert plan(seen, NOW) == Plan(actions=(EndWorkflows(), DeleteSecret("acme-makini")))
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("status", [UP, {"credits": CLAIM, "intent": INTENT}, None], ids=["open", "claimed", "wiped"])
+@pytest.mark.parametrize("found", [remote("c1"), remote(), NOT_LISTED], ids=["listed", "gone", "unknown"])
+def test_nothing_is_closed_and_nothing_given_up_while_a_run_is_left(
+    deleting: bool, status: dict[str, Any] | None, found: RemoteView
+) -> None:
+    assert plan(down(status, deleting=deleting, workflows=LEFT, remote=found), NOW) == Plan(actions=(EndWorkflows(),))
+
+
+@BOTH_WAYS
+def test_a_refusal_to_end_them_holds_up_neither_secret_nor_credits(deleting: bool) -> None:
+    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, refusals=REFUSED, remote=remote("c1"))
+    assert plan(seen, NOW).actions == (DeleteSecret("acme-makini"),)
+    assert plan(replace(seen, secret=NO_SECRET), NOW).actions == (Close(("c1",)),)
+    released = status_of(replace(seen, secret=NO_SECRET, remote=remote()))
+    assert (released.credits, released.connection_id) == (None, None)
+
+
+@BOTH_WAYS
+def test_ending_them_is_tried_again_when_its_time_has_come(deleting: bool) -> None:
+    seen = down(deleting=deleting, workflows=LEFT, refusals=OVERDUE, remote=remote("c1"))
+    assert plan(seen, NOW).actions == (EndWorkflows(),)
+
+
+@BOTH_WAYS
+def test_a_secret_that_kubernetes_does_not_give_up_does_not_spare_them(deleting: bool) -> None:
+    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, refusals=SECRET_KEPT, remote=remote("c1"))
+    assert plan(seen, NOW).actions == (EndWorkflows(),)
+
+
+@BOTH_WAYS
+@TROUBLED
+def test_a_bad_template_does_not_matter_on_the_way_down(deleting: bool, trouble: dict[str, Any]) -> None:
+    assert plan(down(deleting=deleting, remote=remote("c1"), **trouble), NOW).actions == (Close(("c1",)),)
+
+
+def test_duplicates_of_what_somebody_ended_are_closed_after_the_workflows() -> None:
+    seen = running(remote=remote("c2", gone=True), secret=NO_SECRET, workflows=LEFT)
+    assert plan(seen, NOW) == Plan(actions=(EndWorkflows(),))
+    assert plan(replace(seen, workflows=NO_WORKFLOWS), NOW) == Plan(actions=(Close(("c2",)),))
+
+
+def test_inactive_it_starts_none_and_ends_what_is_left() -> None:
+    conn = connection(status=status_of(running(remote=remote(gone=True), secret=NO_SECRET)).dump())
+    assert plan(observation(conn, workflows=LEFT), NOW).actions == (EndWorkflows(),)
+    for other in (MISSING, UNTRIED, BROKEN):
+        assert plan(observation(conn, workflows=other, grant=GRANT), NOW).actions == ()
+        assert shown(status_of(observation(conn, workflows=other))) == ("Stalled", "DisconnectedRemotely")
+
+
+@pytest.mark.parametrize("status", [None, {"observedGeneration": -1}, {"phase": "Disconnecting"}])
+def test_with_a_wiped_status_and_makini_down_the_finalizer_stays_until_a_listing(status: dict[str, Any] | None) -> None:
+    seen = down(status, deleting=True, remote=NOT_LISTED, pool=pool(trouble=UNREACHABLE))
+    assert plan(seen, NOW).actions == ()
+    assert shown(status_of(seen)) == ("Reconciling", "MakiniUnreachable")
+    meanwhile = status_of(seen).dump()
+    assert plan(down(meanwhile, deleting=True, remote=NOT_LISTED), NOW) == Plan(actions=(ListAccount(),))
+
+
+@pytest.mark.parametrize("changes", [{"metadata_digest": "new"}, {"secret": NO_SECRET}, {"secret": aged(21)}])
+def test_that_a_connection_was_renamed_is_told_as_soon_as_makini_is_needed(changes: dict[str, Any]) -> None:
+    seen = running(**({"remote": RENAMED} | changes))
+    assert plan(seen, NOW).actions == ()
+    assert shown(status_of(seen)) == ("Stalled", "MarkerLost")
+    assert "renamed" in ready(status_of(seen)).message
+    assert status_of(seen).credits is not None
+
+
+@BOTH_WAYS
+def test_a_renamed_connection_is_disconnected_once_it_has_its_name_again(deleting: bool) -> None:
+    decided = plan(down(deleting=deleting, remote=RENAMED), NOW)
+    assert (decided.actions, decided.requeue_after) == ((), LOOK_AGAIN)
+    assert decided.status is not None
+    assert shown(decided.status) == ("Reconciling", "MarkerLost")
+    assert (decided.status.phase, decided.status.connection_id) == ("Disconnecting", "c1")
+    again = down(decided.status.dump(), deleting=deleting, remote=remote("c1"))
+    assert plan(again, NOW).actions == (Close(("c1",)),)
