@@ -56,18 +56,18 @@ def opened(directory: Path, screen: Screen, examples: str) -> Iterator[Stage]:
     with ExitStack() as stack:
         existing = os.environ.get(EXISTING)
         kubeconfig = directory / "kubeconfig"
+        environment = Helm(helm, directory / "helm", kubeconfig).environment() | {
+            "KUBECACHEDIR": str(directory / "kubectl-cache"),
+            "KUBERC": "off",
+            "PATH": os.pathsep.join([str(helm.parent), str(build.ensure().parent), os.environ["PATH"]]),
+        }
         if existing:
             shutil.copyfile(existing, kubeconfig)
-            environment = dict(os.environ)
             screen.say(f"Kubernetes: the cluster of {EXISTING}")
         else:
             node = stack.enter_context(_own_node(directory / "node", screen))
             shutil.copyfile(node.kubeconfig, kubeconfig)
-            environment = node.environment()
-        environment |= Helm(helm, directory / "helm", kubeconfig).environment() | {
-            "KUBECACHEDIR": str(directory / "kubectl-cache"),
-            "PATH": os.pathsep.join([str(helm.parent), str(build.ensure().parent), os.environ["PATH"]]),
-        }
+            environment["NO_PROXY"] = node.environment()["NO_PROXY"]
         sandbox = ForwardedSandbox(directory, environment)
         operator_log = f"kubectl logs -n {OPERATOR_NAMESPACE} deployment/{RELEASE} --tail=500"
         stage = Stage(environment, sandbox, screen, examples, lambda: stage.ask(operator_log))

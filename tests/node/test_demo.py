@@ -54,8 +54,7 @@ def test_a_workflow_runs_and_is_ended_by_the_disconnect(node: Cluster, helm: Hel
     ):
         assert words in done.stdout
     assert "not taken away" not in done.stdout
-    without_names = re.sub(r"borealis-ecc-read-order\S*", "", done.stdout.replace(str(tmp_path), ""))
-    assert re.findall(r"[A-Za-z0-9_-]{32,}", without_names) == [], "a token?"
+    assert re.findall(r"[A-Za-z0-9_]{24,}", done.stdout) == [], "a token?"  # names of pods have hyphens
     assert list(tmp_path.iterdir()) == []
     assert node.kubectl(*left).stdout == ""
     assert helm("list", "--short") == ""
