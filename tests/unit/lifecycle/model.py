@@ -308,7 +308,6 @@ class TheWorld:
     def _perform_on_workflow(self, action: actions.Action) -> None:
         match action:
             case actions.TryWorkflows():
-                assert self.status.credits is None, "credits were booked before the workflow was tried out"
                 self.memory.has_tried_workflow = True
             case actions.ApplyWorkflow(name):
                 assert name == WORKFLOW, f"there is no workflow {name}"
@@ -400,6 +399,8 @@ class TheWorld:
         if status.credits and not before.credits:
             assert self.has_finalizer, "credits are held without a finalizer"
             assert self.others + status.credits.amount <= LIMIT, "more is held than the pool has"
+            is_accepted = self.has_cron_job or self.memory.has_tried_workflow
+            assert is_accepted, "credits are booked for a workflow that nobody has tried out"
         intent = status.intent
         if intent and intent != before.intent and intent.incarnation == self.memory.incarnation:
             self.memory.fresh_attempt = intent.attempt
