@@ -414,7 +414,6 @@ def test_a_pod_that_somebody_has_begun_to_end_slowly_is_told_to_hurry(world: Wor
     forget_pods(world)
 
 
-@pytest.mark.xfail(strict=True, reason="runs are looked for only while the spec has workflows or a CronJob is there")
 def test_a_run_of_a_workflow_that_was_removed_before_ends_with_the_connection_too(world: World) -> None:
     connected(world, workflow(template=ON_A_NODE))
     start_run(world)

@@ -6,6 +6,7 @@ installed there is what goes into it.
 """
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,8 @@ BUSYBOX = "localhost/busybox:test"
 OPERATOR = "localhost/makini-operator:test"
 SANDBOX = "localhost/makini-sandbox:test"
 
+_KEPT = 4
+_HASH = re.compile(r"[0-9a-f]{12}")
 _BUSYBOX_COMMANDS = (
     "cat date dd echo env false grep head hostname httpd id ip ls mkdir nc netstat nslookup ping printf ps rm seq sh "
     "sleep sync tail tee test touch tr true uname wc wget"
@@ -40,7 +43,7 @@ def operator() -> Path:
     """An archive with the operator's and the sandbox's image."""
     lower = _cached("system", _own_sources() + contents.fingerprint().encode(), _layer(contents.system))
     files = sorted((contents.ROOT / "operator").rglob("*.py"))
-    sources = b"".join(str(path).encode() + path.read_bytes() for path in files)
+    sources = b"".join(str(path.relative_to(contents.ROOT)).encode() + path.read_bytes() for path in files)
     upper = _cached("operator-layer", _own_sources() + sources + lower.name.encode(), _layer(contents.operator))
     key = f"{lower.parent.name} {upper.parent.name}".encode() + _own_sources()
     return _cached("operator", key, lambda target: _write_operator((lower, upper), target))
@@ -81,7 +84,7 @@ def _layer(content: Callable[[], tree.Tree]) -> Callable[[Path], None]:
 
 
 def _cached(name: str, key: bytes, make: Callable[[Path], None]) -> Path:
-    """The file that `make` writes, kept for as long as its key stays the same; older ones of its name go."""
+    """The file that `make` writes, kept while its key stays the same; all but a few older ones of its name go."""
     home = cache_home() / "images"
     folder = home / f"{name}-{hashlib.sha256(key).hexdigest()[:12]}"
     if not folder.exists():
@@ -91,7 +94,15 @@ def _cached(name: str, key: bytes, make: Callable[[Path], None]) -> Path:
                 unfinished.mkdir()
                 make(unfinished / f"{name}.tar")
                 unfinished.rename(folder)
+                _remove_older(name, home)
     return folder / f"{name}.tar"
+
+
+def _remove_older(name: str, home: Path) -> None:
+    """All but the newest few of this name: other checkouts, and runs beside this one, may be using theirs."""
+    named = [path for path in home.glob(f"{name}-*") if _HASH.fullmatch(path.name.removeprefix(f"{name}-"))]
+    for path in sorted(named, key=lambda each: each.stat().st_mtime)[:-_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _own_sources() -> bytes:

@@ -177,4 +177,6 @@ def _compiled(tree: Tree) -> Tree:
 
 def fingerprint() -> str:
     """Changes whenever `system` would: the platform, the Python and the packages."""
-    return "\n".join([platform.platform(), sys.version, sys.executable, LOCK.read_text(encoding="utf-8")])
+    return "\n".join(
+        [platform.platform(), sys.version, str(Path(sys.executable).resolve()), LOCK.read_text(encoding="utf-8")]
+    )

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ _POLL_SECONDS = 0.05
 _MARKER = "localkube-audit-marker/"
 
 
-class Handle:
+class Handle(ABC):
     """A control plane that runs now. Whoever starts one says which of its components are dead."""
 
     def __init__(self, layout: Layout, binary: Path) -> None:
@@ -26,9 +27,9 @@ class Handle:
         self.binary = binary
         self.api = Api(layout)
 
+    @abstractmethod
     def dead(self) -> list[str]:
         """The components that were started and run no more."""
-        raise NotImplementedError
 
     @property
     def directory(self) -> Path:

@@ -43,35 +43,6 @@ status = dict(line.split(":", 1) for line in open("/proc/1/status"))
 writable = [folder for folder, _, _ in os.walk("/") if os.access(folder, os.W_OK)]
 print(json.dumps({"status": status, "writable": writable}))
 """
-CALLS = """
-import os, signal, time, urllib.error, urllib.request
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-while True:
-    token = open(os.environ["MAKINI_TOKEN_FILE"]).read()
-    url = os.environ["MAKINI_ENDPOINT"] + "/api/erp/purchase-orders"
-    try:
-        print(urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": "Bearer " + token})).status)
-    except OSError as error:
-        print(error)
-    time.sleep(0.5)
-"""
-WORK: Manifest = {
-    "template": {
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 3600,
-            "containers": [
-                {
-                    "name": "calls",
-                    "image": images.OPERATOR,
-                    "imagePullPolicy": "Never",
-                    "command": ["/usr/local/bin/python3", "-u", "-c", CALLS],
-                    "securityContext": CONFINED,
-                }
-            ],
-        }
-    }
-}
 
 
 class Release:
@@ -226,12 +197,6 @@ def start_a_makini(release: Release, name: str) -> None:
     release.tenants.until_ready(name)
 
 
-def lead_pool(release: Release, pool: str, url: str) -> None:
-    """Change where the pool's account is: nobody answers elsewhere, so Makini is down for the operator."""
-    change = json.dumps({"spec": {"account": {"url": url}}})
-    release.kubectl("patch", "cpool", pool, "--type=merge", "-p", change)
-
-
 @pytest.fixture
 def many(release: Release) -> list[str]:
     """Thirty connections that do not depend on the release."""
@@ -286,64 +251,6 @@ def test_an_upgrade_keeps_connections_and_tokens(release: Release, many: list[st
     release.until_taken_over("lasting", lambda: release.helm(*upgrade, values=changed))
     assert {"--workers=3", "--log-level=debug"} <= set(release.pod()["spec"]["containers"][0]["args"])
     assert release.opened(many) == before
-
-
-def start_run(release: Release, connection: str) -> str:
-    """Start a run now, as the CronJob's own controller would; returns the name of its pod."""
-    selector = ("-l", f"makini.io/connection={connection}", "-o", "json")
-    (cron,) = json.loads(release.tenants.kubectl("get", "cronjobs", *selector))["items"]
-    template, meta = cron["spec"]["jobTemplate"], cron["metadata"]
-    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": meta["name"], "uid": meta["uid"], "controller": True}
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": template["metadata"] | {"name": f"{meta['name']}-1", "ownerReferences": [owner]},
-        "spec": template["spec"],
-    }
-    controller = "system:serviceaccount:kube-system:cronjob-controller"
-    release.node.kubectl("create", "-n", TENANTS, f"--as={controller}", "-f", "-", input=json.dumps(job))
-
-    def pod() -> str:
-        pods = json.loads(release.tenants.kubectl("get", "pods", *selector))["items"]
-        return next((p["metadata"]["name"] for p in pods if p["status"]["phase"] == "Running"), "")
-
-    return wait_until(pod, 30, lambda: release.tenants.kubectl("describe", "job,pods"))
-
-
-@pytest.mark.parametrize("makini", ["answers", "down"])
-def test_a_running_workflow_is_gone_within_five_seconds_of_the_disconnect(
-    release: Release, makini: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its container ignores SIGTERM and its pod asks for an hour of grace."""
-    release.install()
-    start_a_makini(release, makini)
-    pool = release.account(makini, f"http://makini-{makini}.{TENANTS}.svc", 1, f"makini-{makini}")
-    working = release.connection(f"works-{makini}", makini)
-    working["spec"]["workflows"] = [{"name": "orders", "schedule": "0 0 1 1 *", "jobTemplate": {"spec": WORK}}]
-    release.tenants.apply(pool, working)
-    release.until_ready(f"works-{makini}")
-    pod = start_run(release, f"works-{makini}")
-    wait_until(lambda: "200" in release.tenants.logs(pod), 30, lambda: release.tenants.logs(pod))
-    if makini == "down":
-        lead_pool(release, makini, f"http://makini-nowhere.{TENANTS}.svc")
-        release.kubectl("wait", "cpool", makini, "--for=condition=AccountReachable=False", "--timeout=30s")
-    started = time.monotonic()
-    release.tenants.kubectl("patch", "mconn", f"works-{makini}", "--type=merge", "-p", '{"spec":{"connected":false}}')
-    of_it = ("-l", f"makini.io/connection=works-{makini}", "-o", "name")
-    wait_until(lambda: not release.tenants.kubectl("get", "pods", *of_it), 30, lambda: _seen(release))
-    seconds = time.monotonic() - started
-    with capsys.disabled():
-        print(f"\nMakini {makini}: the workflow's pod was gone {seconds:.1f} s after the disconnect")  # noqa: T201 - measured
-    assert seconds < 10, "five are promised; a busy machine may need longer"
-    assert release.tenants.kubectl("get", "cronjobs,jobs,secrets", *of_it) == ""
-    if makini == "down":
-        assert release.connections()[f"works-{makini}"]["status"]["credits"]["amount"] == 1
-        lead_pool(release, makini, f"http://makini-{makini}.{TENANTS}.svc")
-    release.tenants.kubectl(
-        "wait", "mconn", f"works-{makini}", "--for=jsonpath={.status.phase}=Disconnected", "--timeout=60s"
-    )
-    assert "credits" not in release.connections()[f"works-{makini}"]["status"]
-    release.tenants.kubectl("delete", "mconn", f"works-{makini}", "--timeout=60s")
 
 
 def test_uninstall_refuses_while_a_connection_is_open_and_nothing_has_happened(
@@ -425,9 +332,3 @@ def test_the_commands_of_the_page_work_and_leave_what_it_says(release: Release, 
     assert release.left() == KEPT
     names = set(release.kubectl("get", "secrets,jobs", "-o", "name").split())
     assert names == {f"secret/makini-{name}" for name in ("installation", "sandbox", "account", "lasting")}
-
-
-def _seen(release: Release) -> str:
-    """Pods, connections, and what the operator said last."""
-    said = release.kubectl("logs", release.pod()["metadata"]["name"], "--tail=60")
-    return f"{release.tenants.kubectl('get', 'pods', '-o', 'yaml')}\n{json.dumps(release.connections())}\n{said}"

@@ -57,6 +57,8 @@ RUNNING: Manifest = {
     "containers": [container("main", CALL_AND_STAY)],
 }
 """It has the usual 30 s of grace, and needs them all."""
+PATIENT: Manifest = RUNNING | {"terminationGracePeriodSeconds": 3600}
+"""The same, with an hour."""
 STARTING: Manifest = {
     "terminationGracePeriodSeconds": 3600,
     "initContainers": [container("first", CALL_AND_STAY)],
@@ -158,8 +160,8 @@ def look_for_makini_at(node: Cluster, service: str, *, reachable: bool) -> None:
 
 @pytest.mark.parametrize(
     ("makini", "pod", "where"),
-    [("up", RUNNING, "main"), ("down", RUNNING, "main"), ("up", STARTING, "first"), ("up", STUCK, "")],
-    ids=["running", "running, Makini down", "starting", "stuck"],
+    [("up", RUNNING, "main"), ("down", PATIENT, "main"), ("up", STARTING, "first"), ("up", STUCK, "")],
+    ids=["running", "running with an hour of grace, Makini down", "starting", "stuck"],
 )
 def test_the_pod_of_a_workflow_is_gone_within_five_seconds_of_the_disconnect(
     tenant: Tenant, makini: str, pod: Manifest, where: str, capsys: pytest.CaptureFixture[str]

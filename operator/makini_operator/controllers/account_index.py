@@ -114,8 +114,9 @@ class AccountIndex:
             self._asked.add(tag)
         recorded = self._entries.get(recorded_id) if recorded_id else None
         is_unmarked = recorded is not None and recorded.marker is None
-        is_watched = is_wanted and is_complete and recorded_id is not None and not is_unmarked
-        is_absent = is_watched and self._is_absent(str(recorded_id), ids, tag)
+        is_absent = False
+        if recorded_id is not None and is_wanted and is_complete and not is_unmarked:
+            is_absent = self._is_absent(recorded_id, ids, tag)
         return RemoteView(is_complete, ids, is_recorded_absent=is_absent, is_recorded_unmarked=is_unmarked)
 
     def alive(self) -> dict[str, int]:

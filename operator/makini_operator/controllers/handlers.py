@@ -57,10 +57,10 @@ async def watch(world: World, configuration: Configuration, stop: asyncio.Event)
         stopping.cancel()
         kopf_stop.set()
         await asyncio.wait({watching}, timeout=STOP_WITHIN)
+    why = watching.exception() if watching.done() else None
     if not watching.done():
         _logger.warning("kopf has not stopped within %.0f s and is left behind", STOP_WITHIN)
     if not stop.is_set():
-        why = watching.exception() if watching.done() else None
         raise WatchEnded(f"kopf has stopped watching without being asked to: {why or 'no reason given'}")
 
 

@@ -52,6 +52,7 @@ class Note:
     """Connection id, and digest of the metadata that was sent for it."""
     accepted_workflows: str = ""
     """Digest of the CronJobs that the API server has accepted in a dry run."""
+    without_runs: tuple[int, bool] | None = None
     refused_in: tuple[int, bool] = (0, False)
     refusals: dict[Reason, Trouble] = field(default_factory=dict)
 
@@ -87,6 +88,14 @@ class Note:
     def refusals_for(self, connection: MakiniConnection) -> dict[Reason, Trouble]:
         """What the API server has refused for this spec."""
         return dict(self.refusals) if self.refused_in == _situation(connection) else {}
+
+    def no_runs(self, connection: MakiniConnection) -> None:
+        """Runs were looked for in this situation, and there were none."""
+        self.without_runs = _situation(connection)
+
+    def had_no_runs(self, connection: MakiniConnection) -> bool:
+        """Whether runs were looked for in vain since the spec, or the wish to delete it, has changed."""
+        return self.without_runs == _situation(connection)
 
     def login_seen(self, version: str) -> None:
         """The login Secret was looked at; a new version of it is worth a new attempt."""

@@ -56,6 +56,9 @@ class Reconciler:
             except NotFound:
                 await self._refresh(connection)
                 return AFTER_CONFLICT
+            except Exception:
+                self._leave_queues(uid)  # its place would keep credits for one that cannot take them
+                raise
             if is_settled:
                 return after
         raise RuntimeError(f"no end after {MAX_STEPS} steps")
@@ -89,8 +92,7 @@ class Reconciler:
         """Whoever does not ask for credits does not wait for them."""
         if any(isinstance(action, RequestCredits) for action in decided.actions):
             return
-        for allocator in self._world.allocators.values():
-            allocator.withdraw(connection.metadata.uid)
+        self._leave_queues(connection.metadata.uid)
 
     async def _refresh(self, connection: MakiniConnection) -> None:
         meta = connection.metadata
@@ -103,6 +105,9 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._notes.pop(uid, None)
+        self._leave_queues(uid)
+
+    def _leave_queues(self, uid: str) -> None:
         for allocator in self._world.allocators.values():
             allocator.withdraw(uid)
 

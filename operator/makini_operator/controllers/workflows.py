@@ -10,7 +10,7 @@ from makini_operator.kube.api import CRON_JOBS, JOBS, PODS, Object, Resource
 from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from makini_operator.lifecycle.observation import WorkflowsView
 from makini_operator.manifests import workflow
-from makini_operator.manifests.ownership import digest
+from makini_operator.manifests.ownership import digest, onto
 from makini_operator.manifests.workflow import CronJobRecord, TemplateError
 from makini_operator.resources.connection import MakiniConnection, Phase
 from makini_operator.resources.reasons import Reason
@@ -32,7 +32,7 @@ class Workflows:
     async def look(self, connection: MakiniConnection, endpoint: str, note: Note, *, is_ending: bool) -> WorkflowsView:
         """How they stand; `is_ending`: look for everything that has to go."""
         if is_ending:
-            return WorkflowsView("", True, (), (), is_anything_left=await self._is_anything_left(connection))
+            return WorkflowsView("", True, (), (), is_anything_left=await self._is_anything_left(connection, note))
         try:
             wanted = self._wanted(connection, endpoint)
         except TemplateError as error:
@@ -48,25 +48,32 @@ class Workflows:
         are_accepted = not to_apply or note.accepted_workflows == digest(wanted)
         return WorkflowsView("", are_accepted, to_apply, tuple(sorted(owned)), is_anything_left=False)
 
-    async def _is_anything_left(self, connection: MakiniConnection) -> bool:
-        cron_jobs = self._owned(connection)
-        if not cron_jobs and not connection.spec.workflows:
-            return False
-        if not cron_jobs and _has_ended(connection):
+    async def _is_anything_left(self, connection: MakiniConnection, note: Note) -> bool:
+        """Runs are looked for also when the spec has no workflows (any more): each time if it has, else once."""
+        if self._owned(connection):
+            return True
+        if _has_ended(connection) or note.had_no_runs(connection):
             return False
         try:
-            return bool(cron_jobs or await self._runs(JOBS, connection) or await self._runs(PODS, connection))
+            if await self._runs(JOBS, connection) or await self._runs(PODS, connection):
+                return True
         except Forbidden:
             return True  # ending them says what is forbidden, and does not hold up the disconnect
+        if not connection.spec.workflows:
+            note.no_runs(connection)
+        return False
 
     def _owned(self, connection: MakiniConnection) -> list[CronJobRecord]:
         return self._world.cron_jobs_of(connection.metadata.uid)
 
-    async def _runs(self, resource: Resource, connection: MakiniConnection) -> list[Object]:
-        """Jobs or pods of this connection's workflows that are not about to go."""
+    async def _runs(
+        self, resource: Resource, connection: MakiniConnection, cron_jobs: frozenset[str] | None = None
+    ) -> list[Object]:
+        """Jobs or pods that are not about to go: of the CronJobs with these names, or of all (None)."""
         selector = workflow.runs_selector(connection)
         found = await self._world.api.list_all(resource, connection.metadata.namespace, selector=selector)
-        return [obj for obj in found if workflow.is_run(obj, connection) and not _is_about_to_go(obj)]
+        staying = [(workflow.started_by(obj, connection), obj) for obj in found if not _is_about_to_go(obj)]
+        return [obj for cron, obj in staying if cron is not None and (cron_jobs is None or cron in cron_jobs)]
 
     def _wanted(self, connection: MakiniConnection, endpoint: str) -> dict[str, Object]:
         wanted: dict[str, Object] = {}
@@ -96,7 +103,7 @@ class Workflows:
             if actual is None:
                 written = await self._world.api.create(CRON_JOBS, namespace, final)
             else:
-                written = await self._world.api.replace(CRON_JOBS, namespace, workflow.onto(actual, final))
+                written = await self._world.api.replace(CRON_JOBS, namespace, onto(actual, final))
         except AlreadyExists as error:
             raise Conflict(str(error), status=409) from None
         except (Forbidden, Invalid) as error:
@@ -104,36 +111,41 @@ class Workflows:
         self._world.take_cron_job(written)
 
     async def remove(self, connection: MakiniConnection, name: str) -> None:
-        """Delete one CronJob, if it is ours; what it has started follows in the background."""
-        namespace = connection.metadata.namespace
-        for found in self._owned(connection):
-            if found.metadata.name == name:
-                await self._world.api.delete(CRON_JOBS, namespace, name, uid=found.metadata.uid)
-                self._world.cron_jobs.remove(found.metadata.uid)
+        """Delete one CronJob and what it has started. Raises `ChildRefused`."""
+        await self._end(connection, frozenset({name}))
 
     async def end(self, connection: MakiniConnection) -> None:
-        """Delete pods, then what could start others, then pods that were started meanwhile. Raises `ChildRefused`.
+        """Delete all CronJobs and whatever any of this connection's workflows has started. Raises `ChildRefused`."""
+        await self._end(connection, None)
+
+    async def _end(self, connection: MakiniConnection, names: frozenset[str] | None) -> None:
+        """Delete pods, then what could start others, then pods that were started meanwhile.
 
         Pods come first because the garbage collector would give them all the grace that they ask for, and a kubelet
         that has begun to wait does not always listen when it is told to wait less.
         """
-        namespace = connection.metadata.namespace
         try:
-            await self._end_pods(connection)
+            await self._end_pods(connection, names)
             for found in self._owned(connection):
-                await self.remove(connection, found.metadata.name)
-            for job in await self._runs(JOBS, connection):
-                await self._world.api.delete(JOBS, namespace, job["metadata"]["name"], uid=job["metadata"]["uid"])
-            await self._end_pods(connection)
+                if names is None or found.metadata.name in names:
+                    await self._delete(CRON_JOBS, connection, found.metadata.name, found.metadata.uid)
+                    self._world.cron_jobs.remove(found.metadata.uid)
+            for job in await self._runs(JOBS, connection, names):
+                await self._delete(JOBS, connection, job["metadata"]["name"], job["metadata"]["uid"])
+            await self._end_pods(connection, names)
         except (Forbidden, Invalid) as error:
             message = f"the workflows cannot be ended: {error.said}"
             raise ChildRefused(Reason.WORKFLOW_REFUSED, message) from None
 
-    async def _end_pods(self, connection: MakiniConnection) -> None:
-        for pod in await self._runs(PODS, connection):
-            namespace, name, uid = connection.metadata.namespace, pod["metadata"]["name"], pod["metadata"]["uid"]
-            await self._world.api.delete(PODS, namespace, name, uid=uid, grace=GRACE)
-            _logger.info("%s/%s: ended with the connection %s", namespace, name, connection.metadata.name)
+    async def _end_pods(self, connection: MakiniConnection, names: frozenset[str] | None) -> None:
+        for pod in await self._runs(PODS, connection, names):
+            await self._delete(PODS, connection, pod["metadata"]["name"], pod["metadata"]["uid"], grace=GRACE)
+            _logger.info("%s/%s: ended", connection.metadata.namespace, pod["metadata"]["name"])
+
+    async def _delete(
+        self, resource: Resource, connection: MakiniConnection, name: str, uid: str, *, grace: int | None = None
+    ) -> None:
+        await self._world.api.delete(resource, connection.metadata.namespace, name, uid=uid, grace=grace)
 
     async def _tried(self, connection: MakiniConnection, name: str, manifest: Object) -> tuple[Object | None, Object]:
         """The CronJob as it is, if it exists, and as the API server says that it would become."""
@@ -147,7 +159,7 @@ class Workflows:
         try:
             if actual is None:
                 return None, await self._world.api.create(CRON_JOBS, namespace, manifest, dry_run=True)
-            proposal = workflow.onto(actual, manifest)
+            proposal = onto(actual, manifest)
             return actual, await self._world.api.replace(CRON_JOBS, namespace, proposal, dry_run=True)
         except AlreadyExists as error:
             raise Conflict(str(error), status=409) from None

@@ -46,20 +46,16 @@ def plan_down(o: Observation, now: datetime) -> Plan:
     if _may_be_open(o):
         return _close(o, now)
     if not o.connection.metadata.is_deleting:
-        return Plan(status=tell(o.connection, _disconnected(), now=now, facts={"waiting": None, "token": None}))
+        status = tell(o.connection, _disconnected(), now=now, facts={"waiting": None, "token": None})
+        return Plan(status=status, requeue_after=LOOK_AGAIN if _children(o) else None)
     if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
         return Plan(actions=(RemoveFinalizer(),))
     return Plan()
 
 
 def children_to_remove(o: Observation, now: datetime) -> tuple[Action, ...]:
-    """What goes at once: workflows first, because they use the token. A refusal never holds up the disconnect."""
-    children: list[Action] = []
-    if o.workflows.is_anything_left and not refusal(o, Reason.WORKFLOW_REFUSED, now):
-        children.append(EndWorkflows())
-    if not refusal(o, Reason.SECRET_REFUSED, now):
-        children.extend(_secrets_to_delete(o))
-    return tuple(children)
+    """What goes at once. What Kubernetes has refused to give up is left for later: it never holds up the disconnect."""
+    return tuple(action for action, reason in _children(o) if not refusal(o, reason, now))
 
 
 def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any]:
@@ -79,11 +75,15 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
     return facts
 
 
-def _secrets_to_delete(o: Observation) -> tuple[Action, ...]:
+def _children(o: Observation) -> list[tuple[Action, Reason]]:
+    """What has to go, and what a refusal is called: workflows first, because they use the token."""
+    children: list[tuple[Action, Reason]] = []
+    if o.workflows.is_anything_left:
+        children.append((EndWorkflows(), Reason.WORKFLOW_REFUSED))
     names = list(o.superseded_secrets)
     if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
         names.append(o.connection.secret_name)
-    return tuple(DeleteSecret(name) for name in names)
+    return [*children, *((DeleteSecret(name), Reason.SECRET_REFUSED) for name in names)]
 
 
 def _may_be_open(o: Observation) -> bool:

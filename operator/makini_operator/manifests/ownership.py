@@ -52,6 +52,22 @@ def owner_reference(connection: MakiniConnection) -> Manifest:
     }
 
 
+def onto(actual: Manifest, wanted: Manifest, *, dropped: frozenset[str] = frozenset()) -> Manifest:
+    """`wanted` on top of exactly this version of `actual`: what other tools have added to its metadata stays.
+
+    `dropped`: labels and annotations that were wanted before and are not any more.
+    """
+    before, after = actual["metadata"], wanted["metadata"]
+    merged: Manifest = {
+        part: {k: v for k, v in (before.get(part) or {}).items() if k not in dropped} | (after.get(part) or {})
+        for part in ("labels", "annotations")
+    }
+    ours = after["ownerReferences"]
+    others = [owner for owner in before.get("ownerReferences") or [] if owner["uid"] not in {o["uid"] for o in ours}]
+    kept = {k: before[k] for k in ("uid", "resourceVersion", "finalizers") if k in before}
+    return wanted | {"metadata": after | merged | kept | {"ownerReferences": [*ours, *others]}}
+
+
 def controller_of(manifest: Manifest) -> Mapping[str, Any]:
     """The owner reference of the controller; empty if there is none."""
     owners = manifest["metadata"].get("ownerReferences") or []

@@ -22,6 +22,7 @@ from makini_operator.manifests.ownership import (
     MANAGER,
     Manifest,
     controller_of,
+    onto,
     own_labels,
     owner_reference,
 )
@@ -89,15 +90,9 @@ def secret(connection: MakiniConnection, published: PublishedToken, key: Install
 
 
 def repaired(actual: Manifest, wanted: Manifest) -> Manifest:
-    """`wanted` on top of this version of `actual`: what other tools added stays, what an older template added goes."""
-    before, after = actual["metadata"], wanted["metadata"]
-    dropped = _template_keys(before.get("annotations")) - _template_keys(after["annotations"])
-    merged = {
-        part: {k: v for k, v in (before.get(part) or {}).items() if k not in dropped} | after[part]
-        for part in ("labels", "annotations")
-    }
-    version = {k: before[k] for k in ("uid", "resourceVersion")}
-    return wanted | {"metadata": after | merged | version}
+    """`wanted` on top of this version of `actual`: what an older template added goes, too."""
+    before = _template_keys(actual["metadata"].get("annotations"))
+    return onto(actual, wanted, dropped=frozenset(before - _template_keys(wanted["metadata"]["annotations"])))
 
 
 def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:

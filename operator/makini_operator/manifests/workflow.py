@@ -94,14 +94,6 @@ def sealed(wanted: Manifest, tried: Manifest, key: InstallationKey) -> Manifest:
     return wanted | {"metadata": wanted["metadata"] | {"annotations": annotations}}
 
 
-def onto(actual: Manifest, wanted: Manifest) -> Manifest:
-    """`wanted` on top of this version of `actual`: labels and annotations that other tools added stay."""
-    before, after = actual["metadata"], wanted["metadata"]
-    merged = {part: (before.get(part) or {}) | (after.get(part) or {}) for part in ("labels", "annotations")}
-    version = {k: before[k] for k in ("uid", "resourceVersion")}
-    return wanted | {"metadata": after | merged | version}
-
-
 def record(manifest: Manifest) -> CronJobRecord:
     """What is remembered of a CronJob as the API server returns it."""
     controller = controller_of(manifest)
@@ -127,17 +119,19 @@ def is_as_wanted(found: CronJobRecord, wanted: Manifest, key: InstallationKey) -
     return is_sealed and labels.items() <= found.metadata.labels.items()
 
 
-def is_run(manifest: Manifest, connection: MakiniConnection) -> bool:
-    """Whether this Job or pod is a run of one of this connection's workflows: by label and by its controller's name."""
+def started_by(manifest: Manifest, connection: MakiniConnection) -> str | None:
+    """Name of this connection's CronJob that has started this Job or pod; None if it is no run of ours.
+
+    By label and by the controller's name, which ends in a hash of the connection's uid.
+    """
     labels = manifest["metadata"].get("labels") or {}
     if labels.get(CONNECTION) != connection.metadata.name or WORKFLOW not in labels:
-        return False
+        return None
     cron = workflow_name(connection, labels[WORKFLOW])
     controller = controller_of(manifest)
-    owner = str(controller.get("name", ""))
-    if controller.get("kind") == "CronJob":
-        return owner == cron
-    return controller.get("kind") == "Job" and owner.startswith(f"{cron}-")
+    kind, owner = controller.get("kind"), str(controller.get("name", ""))
+    is_run = (kind == "CronJob" and owner == cron) or (kind == "Job" and owner.startswith(f"{cron}-"))
+    return cron if is_run else None
 
 
 def runs_selector(connection: MakiniConnection) -> str:

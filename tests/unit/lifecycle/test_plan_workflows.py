@@ -152,6 +152,18 @@ def test_what_kubernetes_does_not_give_up_does_not_hold_up_the_disconnect() -> N
     assert plan(ending(refusals=kept), NOW) == Plan(actions=(Close(("c1",)),))
 
 
+def test_what_kubernetes_did_not_give_up_is_tried_again_when_all_else_is_done() -> None:
+    refused = {Reason.SECRET_REFUSED: Trouble(Reason.SECRET_REFUSED, "kept", NOW + timedelta(seconds=9))}
+    done = observation(going_down({"observedGeneration": 1}, deleting=False), secret=INTACT, refusals=refused)
+    decided = plan(done, NOW)
+    assert decided.actions == ()
+    assert decided.requeue_after == LOOK_AGAIN
+    later = plan(done, NOW + LOOK_AGAIN)
+    assert later.actions == (DeleteSecret("acme-makini"),)
+    gone = plan(replace(done, secret=secret(SecretState.ABSENT)), NOW)
+    assert gone.requeue_after is None
+
+
 def test_they_end_when_somebody_else_ends_the_connection() -> None:
     seen = running(remote=remote(gone=True), workflows=LEFT)
     assert plan(seen, NOW).actions == (EndWorkflows(), DeleteSecret("acme-makini"))
