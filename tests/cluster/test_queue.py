@@ -43,7 +43,7 @@ def test_strictly_in_order_nobody_overtakes_and_changing_the_strategy_lets_them_
     world.make_pool(credits=9, queueing={"strategy": "StrictFIFO"})
     world.apply(world.connection("holder", *S4))
     world.until_ready("holder")
-    world.apply(world.connection("large", *ECC))
+    world.apply(world.connection("large", *ECC, priority=1))  # creation times are whole seconds
     until_waiting(world, "large", "WaitingForCredits", 1)
     world.apply(world.connection("small"))
     until_waiting(world, "small", "WaitingInLine", 2)

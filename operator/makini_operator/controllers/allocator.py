@@ -25,6 +25,7 @@ from makini_operator.kube.errors import Conflict, KubeError, NotFound, ReplyLost
 from makini_operator.lifecycle.pool_report import PoolFacts, account_trouble, pool_status, taken_over
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import POOL_FINALIZER, CreditPool, CreditPoolStatus
+from makini_operator.resources.reasons import Reason
 
 _logger = logging.getLogger(__name__)
 
@@ -313,7 +314,10 @@ class Allocator:
             await self._write_finalizers(pool, [f for f in pool.metadata.finalizers if f != POOL_FINALIZER])
 
     def _is_known_to_be_empty(self, pool: CreditPool, environment: Environment) -> bool:
-        """Whether an account was listed, or can never have had a connection of this pool: it was never reached."""
+        """Whether the account was listed since the take-over, or was never reached, so that nothing can be in it.
+
+        What was listed stays known when the account cannot be reached any more: whatever was opened since is counted.
+        """
         account = self._world.account_for(pool, environment)
         if account is None:
             return True
@@ -321,7 +325,8 @@ class Allocator:
         trouble = account_trouble(recorded, account.facts)
         if recorded is None and trouble is not None:
             return True
-        return trouble is None and account.index.completed >= self.trusted_listing(account)
+        is_another = trouble is not None and trouble.reason is Reason.ACCOUNT_CHANGED
+        return not is_another and account.index.completed >= self.trusted_listing(account)
 
     async def _read(self) -> CreditPool:
         found = self._world.take_pool(await self._world.api.get(POOLS, None, self.name))

@@ -130,7 +130,8 @@ def _findings(pool: CreditPool, facts: PoolFacts) -> list[Finding]:
 def _headline(pool: CreditPool, facts: PoolFacts, trouble: Trouble | None) -> list[Finding]:
     if trouble:
         kind = ConditionType.STALLED if trouble.reason in PERMANENT else ConditionType.RECONCILING
-        return _unready(kind, trouble.reason, trouble.message)
+        why = "to be deleted as soon as its account could be looked through: " if pool.metadata.is_deleting else ""
+        return _unready(kind, trouble.reason, why + trouble.message)
     if pool.metadata.is_deleting:
         return _unready(ConditionType.RECONCILING, Reason.POOL_DELETING, _deleting(facts))
     if not facts.is_listed:
