@@ -53,6 +53,7 @@ class Note:
     accepted_workflows: str = ""
     """Digest of the CronJobs that the API server has accepted in a dry run."""
     without_runs: tuple[int, bool] | None = None
+    """When runs of workflows were last looked for in vain: generation, and whether it was being deleted."""
     refused_in: tuple[int, bool] = (0, False)
     refusals: dict[Reason, Trouble] = field(default_factory=dict)
 
