@@ -76,7 +76,7 @@ def test_an_operator_that_starts_while_makini_is_down_grants_later(
         world.make_pool()
         world.apply(world.connection("cmms"))
         world.until_reason("cmms", "PoolNotReady")
-        assert condition(world.get_pool(), "AccountReachable")["status"] == "False"
+        world.until(lambda: condition(world.get_pool(), "AccountReachable")["status"] == "False")
         sandbox.start()
         world.until_ready("cmms", seconds=60)
         world.delete("cmms")

@@ -1,7 +1,8 @@
 """`/healthz` and `/metrics`: whether the process does its work, and what it has seen.
 
 Healthy means that the work queue is served and that the cluster was read completely within
-the last few resyncs; a process whose watches are dead says 503 and is restarted.
+the last few resyncs; one that can no longer read says 503 and is restarted. A process whose
+watches have ended ends by itself (`handlers.py`).
 """
 
 from __future__ import annotations
