@@ -146,7 +146,10 @@ def test_the_operators_pod_is_small_temporary_and_watched(helm: Helm) -> None:
     assert probes == [{"path": "/healthz", "port": "health"}] * 3
     assert "--health=:8080" in container["args"]
     (deployment,) = of_kind(helm.render(), "Deployment")
-    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == (
+        1,
+        {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+    )
 
 
 # --- equal to the files ----------------------------------------------------------------------------------------------

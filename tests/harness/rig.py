@@ -25,6 +25,7 @@ class Rig:
     def __init__(self, cluster: LocalKube, directory: Path) -> None:
         self.cluster = cluster
         self.directory = directory
+        self.identity = f"rig-{directory.name}"
         self.operator = self._operator_process()
 
     def install(self) -> None:
@@ -35,6 +36,8 @@ class Rig:
         rules = yaml.safe_load((CHART_FILES / "cluster-rules.yaml").read_text())
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SERVICE_ACCOUNT}
+        own = {"name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
+        own_rules = yaml.safe_load((CHART_FILES / "namespace-rules.yaml").read_text())
         self.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}},
             {
@@ -50,6 +53,14 @@ class Rig:
                 "roleRef": role,
                 "subjects": [account],
             },
+            {"apiVersion": RBAC, "kind": "Role", "metadata": own, "rules": own_rules},
+            {
+                "apiVersion": RBAC,
+                "kind": "RoleBinding",
+                "metadata": own,
+                "roleRef": role | {"kind": "Role"},
+                "subjects": [account],
+            },
             *tenant_roles(),
             *policies(),
         )
@@ -62,6 +73,11 @@ class Rig:
         kubeconfig.write_text(json.dumps(self._kubeconfig()))
         self.operator.start()
         wait_until(self._has_read_cluster, 30, lambda: f"the operator to start\n{self.operator.text()[-3000:]}")
+
+    def another_operator(self, identity: str, *arguments: str) -> Process:
+        """One more operator process beside the first, not started; its log is `<identity>.log`."""
+        command = self._command("--identity", identity, *arguments)
+        return Process(command, log=self.directory / f"{identity}.log", environment=self._environment())
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
@@ -100,10 +116,14 @@ class Rig:
     def _operator_process(self, *arguments: str) -> Process:
         log = self.directory / "operator.log"
         self._said = len(log.read_text(errors="replace")) if log.exists() else 0
-        command = [sys.executable, "-m", "makini_operator", "run", "--namespace", OPERATOR_NAMESPACE]
-        command += ["--log-level", "debug", *arguments]
-        environment = inherited(KUBECONFIG=str(self.directory / "operator.kubeconfig"))
-        return Process(command, log=log, environment=environment)
+        return Process(self._command("--identity", self.identity, *arguments), log=log, environment=self._environment())
+
+    def _command(self, *arguments: str) -> list[str]:
+        program = [sys.executable, "-m", "makini_operator", "run", "--namespace", OPERATOR_NAMESPACE]
+        return [*program, "--log-level", "debug", *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return inherited(KUBECONFIG=str(self.directory / "operator.kubeconfig"))
 
     def _kubeconfig(self) -> dict[str, Any]:
         admin = yaml.safe_load(self.cluster.kubeconfig.read_text())

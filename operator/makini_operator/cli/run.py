@@ -11,9 +11,10 @@ import click
 
 from makini_operator.controllers.handlers import WatchEnded, quieten
 from makini_operator.controllers.installation import InstallationError
-from makini_operator.controllers.operator import Operator, Settings, StartError
-from makini_operator.controllers.world import LeadershipLost
+from makini_operator.controllers.operator import Operator, StartError
+from makini_operator.controllers.settings import Settings, own_identity
 from makini_operator.kube.errors import KubeError
+from makini_operator.kube.lease import LeadershipLost
 from makini_operator.kube.session import ConfigurationError, load_configuration
 
 _LEVELS = ["debug", "info", "warning", "error"]
@@ -31,9 +32,36 @@ _LEVELS = ["debug", "info", "warning", "error"]
     type=click.FloatRange(1, 86400),
     help="Seconds between complete listings of a Makini account: how soon a disconnect in the dashboard is noticed.",
 )
+@click.option(
+    "--leader-elect/--no-leader-elect",
+    default=True,
+    show_default=True,
+    help="Work only while holding the Lease makini-operator in --namespace, and stand by until then.",
+)
+@click.option(
+    "--lease-duration",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(3, 300),
+    help="Seconds without a renewal after which another process takes over.",
+)
+@click.option(
+    "--identity",
+    metavar="NAME",
+    help="Who holds the Lease. Default: the pod's name (POD_NAME), else the host's and a random part. A predecessor of "
+    "the same NAME is taken for dead: no two processes may share it.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(_LEVELS), help="How much to say.")
 def run(  # noqa: PLR0917 - click passes by name
-    namespace: str, metrics: str | None, health: str | None, workers: int, account_relist: float, log_level: str
+    namespace: str,
+    metrics: str | None,
+    health: str | None,
+    workers: int,
+    account_relist: float,
+    leader_elect: bool,
+    lease_duration: float,
+    identity: str | None,
+    log_level: str,
 ) -> None:
     """Run the operator against the cluster of KUBECONFIG, or the one that this pod runs in."""
     _configure_logging(log_level)
@@ -43,6 +71,8 @@ def run(  # noqa: PLR0917 - click passes by name
         health=health,
         workers=workers,
         relist_every=timedelta(seconds=account_relist),
+        lease_duration=timedelta(seconds=lease_duration) if leader_elect else None,
+        identity=own_identity(identity),
     )
     try:
         asyncio.run(_run(settings))

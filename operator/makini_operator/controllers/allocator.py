@@ -15,13 +15,14 @@ import logging
 from datetime import UTC, datetime
 
 from makini_operator.controllers.accounts import Account
-from makini_operator.controllers.world import LeadershipLost, World
+from makini_operator.controllers.world import World
 from makini_operator.credits import ledger
 from makini_operator.credits.ledger import Decision, Grant, Request, Snapshot
 from makini_operator.credits.queue import Notice, notice
 from makini_operator.kube.api import CONNECTIONS, POOLS
 from makini_operator.kube.diff import status_changes
 from makini_operator.kube.errors import Conflict, KubeError, NotFound, ReplyLost
+from makini_operator.kube.lease import LeadershipLost
 from makini_operator.lifecycle.pool_report import PoolFacts, account_trouble, pool_status, taken_over
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import POOL_FINALIZER, CreditPool, CreditPoolStatus

@@ -1,6 +1,6 @@
 """`/healthz` and `/metrics`: whether the process does its work, and what it has seen.
 
-Healthy means that the work queue is served and that the cluster was read completely within
+Healthy means that the cluster was read completely, or the Lease by one that stands by, within
 the last few resyncs; one that can no longer read says 503 and is restarted. A process whose
 watches have ended ends by itself (`handlers.py`).
 """
@@ -43,30 +43,39 @@ class Health:
 class Metrics(Collector):
     """What Prometheus scrapes; gauges are read from the stores at each scrape."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self) -> None:
+        self._world: World | None = None
         self.registry = CollectorRegistry()
         self.failures = Counter(
             "makini_reconcile_failures", "Reconciles that ended in an unexpected error.", registry=self.registry
         )
         self.registry.register(self)
 
+    def show(self, world: World) -> None:
+        """This process leads: there is something to see."""
+        self._world = world
+
     def collect(self) -> Iterable[Metric]:
-        """Pools' books, connections by phase, the length of the queue."""
+        """Whether this process leads; if it does, pools' books, connections by phase, the length of the queue."""
+        leads = GaugeMetricFamily("makini_leader", "1 while this process leads, 0 while it stands by.")
+        leads.add_metric([], 0 if self._world is None else 1)
+        return [leads, *(self._of_world(self._world) if self._world else [])]
+
+    def _of_world(self, world: World) -> list[Metric]:
         credits_ = GaugeMetricFamily("makini_pool_credits", "Credits of a pool.", labels=["pool", "state"])
-        for pool in self._world.pools:
+        for pool in world.pools:
             books = pool.status.credits
             if books:
                 for state, amount in (("total", books.total), ("held", books.held), ("waiting", books.waiting)):
                     credits_.add_metric([pool.metadata.name, state], amount)
         phases: dict[str, int] = {}
-        for connection in self._world.connections:
+        for connection in world.connections:
             phase = connection.status.phase or "New"
             phases[phase] = phases.get(phase, 0) + 1
         connections = GaugeMetricFamily("makini_connections", "Connections by phase.", labels=["phase"])
         for phase, count in sorted(phases.items()):
             connections.add_metric([phase], count)
-        queue = GaugeMetricFamily("makini_queue_length", "Connections that wait for a worker.", len(self._world.queue))
+        queue = GaugeMetricFamily("makini_queue_length", "Connections that wait for a worker.", len(world.queue))
         return [credits_, connections, queue]
 
 

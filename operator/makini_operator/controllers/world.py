@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class LeadershipLost(Exception):
-    """Another process leads one of the pools: this one must stop at once."""
-
-
 @dataclass
 class World:
     """One operator process. `allocators` by pool uid; `queue` takes uids of connections."""

@@ -52,6 +52,7 @@ EVENTS = Resource("events.k8s.io", "v1", "events")
 CRON_JOBS = Resource("batch", "v1", "cronjobs")
 JOBS = Resource("batch", "v1", "jobs")
 PODS = Resource("", "v1", "pods")
+LEASES = Resource("coordination.k8s.io", "v1", "leases")
 
 
 class KubeApi:
@@ -77,6 +78,10 @@ class KubeApi:
             except errors.Gone:
                 continue
         raise errors.Unavailable(f"the list of {resource.plural} expired {TRIES} times while being read")
+
+    async def check_list(self, resource: Resource) -> None:
+        """See that objects of this kind exist and may be listed. Raises `NotFound`, `Forbidden`, `Unavailable`."""
+        await self._read(resource.path(), {"limit": "1"})
 
     async def create(
         self, resource: Resource, namespace: str | None, manifest: Object, *, dry_run: bool = False

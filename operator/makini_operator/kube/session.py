@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,16 +53,27 @@ async def load_configuration() -> Configuration:
     return configuration
 
 
-def open_session(configuration: Configuration) -> aiohttp.ClientSession:
+def open_session(configuration: Configuration, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
     """A session that verifies the server and authenticates every request; the caller closes it."""
     connector = aiohttp.TCPConnector(limit=CONNECTION_LIMIT, ssl=_tls(configuration))
     return aiohttp.ClientSession(
         connector=connector,
         base_url=configuration.host.rstrip("/") + "/",
         headers={"User-Agent": "makini-operator", "Accept": "application/json"},
-        middlewares=(_authenticating(configuration),),
+        middlewares=(*middlewares, _authenticating(configuration)),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
     )
+
+
+def only_while(check: Callable[[], None], *, reads: bool) -> aiohttp.ClientMiddlewareType:
+    """Ask `check`, which raises, before each request is sent, retries included; `reads`: also before a GET."""
+
+    async def ask_first(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if reads or request.method != "GET":
+            check()
+        return await handler(request)
+
+    return ask_first
 
 
 def _authenticating(configuration: Configuration) -> aiohttp.ClientMiddlewareType:

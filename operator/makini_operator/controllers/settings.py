@@ -1,0 +1,36 @@
+"""How one operator process is to run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+def own_identity(name: str | None = None) -> str:
+    """Who holds the Lease: `name`, else the pod's (POD_NAME), else the host's, with a part for this process alone.
+
+    A host may run two operators; a pod cannot, so a predecessor of its name is known to be dead (`kube.lease.Lease`).
+    """
+    once = uuid.uuid4().hex[:8]
+    name = name or os.environ.get("POD_NAME")
+    return f"{name}/{once}" if name else f"{socket.gethostname()}_{once}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run. `relist_every`: how often Makini accounts are listed; `resync_every`: how often Kubernetes is.
+
+    `lease_duration`: None works without a Lease. `identity`: who holds it; see `kube.lease.Lease`.
+    """
+
+    namespace: str
+    metrics: str | None = None
+    health: str | None = None
+    workers: int = 8
+    relist_every: timedelta = timedelta(minutes=10)
+    resync_every: timedelta = timedelta(minutes=5)
+    lease_duration: timedelta | None = timedelta(seconds=15)
+    identity: str = field(default_factory=own_identity)
