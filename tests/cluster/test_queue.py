@@ -85,3 +85,36 @@ def test_overage_is_used_after_the_bought_credits_and_shown(world: World) -> Non
     world.apply(world.connection("one"))
     until_waiting(world, "one", "WaitingForCredits", 1)
     assert world.held() == 4
+
+
+def test_only_selected_namespaces_may_use_a_pool_and_a_label_lets_one_in_at_once(world: World) -> None:
+    selector = {"namespaceSelector": {"matchExpressions": [{"key": "makini", "operator": "In", "values": ["allowed"]}]}}
+    world.make_pool(credits=8, access=selector)
+    world.apply(world.connection("acme"))
+    obj = world.until_reason("acme", "NamespaceNotAllowed")
+    assert compute(obj)[0] == "Failed"
+    assert "ask the platform admin to label it" in condition(obj, "Stalled")["message"]
+    world.kubectl("label", "namespace", world.namespace, "makini=allowed")
+    world.until_ready("acme")
+    world.kubectl("label", "namespace", world.namespace, "makini-")
+    world.apply(world.connection("later"))
+    world.until_reason("later", "NamespaceNotAllowed")
+    world.until_ready("acme")
+    assert world.held() == 1
+    books = world.get_pool()["status"]
+    assert books["namespaces"] == [{"name": world.namespace, "connections": 1, "credits": 1}]
+    assert books["tiers"] == [{"tier": "I", "connections": 1, "credits": 1}]
+
+
+def test_a_changed_price_is_for_new_grants_and_shown_where_it_differs(world: World) -> None:
+    world.make_pool(credits=20)
+    world.apply(world.connection("before"))
+    world.until_ready("before")
+    world.kubectl("patch", "cpool", world.pool, "--type=merge", "-p", '{"spec":{"pricing":{"tiers":{"I":3}}}}')
+    world.until(lambda: "price is now 3 credits" in condition(world.get("before"), "CreditsHeld")["message"])
+    world.apply(world.connection("after"))
+    world.until_ready("after")
+    assert world.get("before")["status"]["credits"]["amount"] == 1
+    assert world.get("after")["status"]["credits"]["amount"] == 3
+    assert world.held() == 4
+    world.until(lambda: "price is now" not in condition(world.get("after"), "CreditsHeld")["message"])

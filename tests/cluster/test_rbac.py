@@ -351,6 +351,8 @@ TABLE: dict[Right, Scenario] = {
     Right("delete", "pods"): logs(disconnect, with_run_adrift),
     Right("create", "events"): logs(connect),
     Right("get", "namespaces"): does_not_start,
+    Right("list", "namespaces"): is_not_healthy,
+    Right("watch", "namespaces"): does_not_watch,
 }
 AT_START = (does_not_start, is_not_healthy, does_not_watch)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from makini_operator.controllers.accounts import Account
@@ -23,7 +24,7 @@ from makini_operator.kube.api import CONNECTIONS, POOLS
 from makini_operator.kube.diff import status_changes
 from makini_operator.kube.errors import Conflict, KubeError, NotFound, ReplyLost
 from makini_operator.kube.lease import LeadershipLost
-from makini_operator.lifecycle.pool_report import PoolFacts, account_trouble, pool_status, taken_over
+from makini_operator.lifecycle.pool_report import Holding, PoolFacts, account_trouble, pool_status, taken_over
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import POOL_FINALIZER, CreditPool, CreditPoolStatus
 from makini_operator.resources.reasons import Reason
@@ -238,12 +239,17 @@ class Allocator:
             claims=claims,
             grants={uid: grant.amount for uid, grant in self._grants.items()},
             alive=self._alive(pool),
-            requests=tuple(self._requests.values()),
+            requests=tuple(r for r in self._requests.values() if self._may_use(pool, r)),
             outdated=frozenset(r.uid for r in self._requests.values() if not self._is_current(r)),
             strategy=pool.spec.strategy,
             namespace_limit=pool.spec.namespace_limit,
             namespaces={c.metadata.uid: c.metadata.namespace for c in self._world.connections if self._is_mine(c)},
         )
+
+    def _may_use(self, pool: CreditPool, request: Request) -> bool:
+        """By the selector of the version that is committed on, and the newest labels known."""
+        namespace = self._world.namespaces.named("", request.namespace)
+        return pool.spec.is_open_to(namespace.metadata.labels if namespace else {})
 
     def _is_current(self, request: Request) -> bool:
         connection = self._world.connections.get(request.uid)
@@ -286,10 +292,22 @@ class Allocator:
             account=facts if installation is None else type(facts)(None, 0, 0, installation),
             sandbox=sandbox.facts if sandbox else None,
             holder=self._world.incarnation,
+            holdings=tuple(self._holdings(decision)),
             waiting_credits=sum(r.amount for r in waiting),
             waiting_connections=len(waiting),
             is_listed=all(a.index.completed >= self.trusted_listing(a) for a in accounts),
         )
+
+    def _holdings(self, decision: Decision) -> Iterator[Holding]:
+        """Claims seen, and grants that are not."""
+        pending = {uid: (grant.tier, grant.amount) for uid, grant in self._grants.items()}
+        pending |= {request.uid: (request.tier, request.amount) for request in decision.batch}
+        for connection in self._world.connections:
+            claim = connection.status.credits
+            if claim and claim.pool == self.name:
+                yield Holding(connection.metadata.namespace, claim.tier, claim.amount)
+            elif connection.metadata.uid in pending:
+                yield Holding(connection.metadata.namespace, *pending[connection.metadata.uid])
 
     def _tell(self, decision: Decision) -> None:
         """Wake those that were granted, and those who wait and for whom there is news."""

@@ -148,6 +148,8 @@ def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.Abstrac
     pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
     secrets = heard(world.take_secret, lambda uid, version: world.secrets.remove(uid, version=version))
     cron_jobs = heard(world.take_cron_job, lambda uid, version: world.cron_jobs.remove(uid, version=version))
+    namespaces = heard(world.take_namespace, lambda uid, version: world.namespaces.remove(uid, version=version))
+    kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(namespaces)
     kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
     kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
     kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)

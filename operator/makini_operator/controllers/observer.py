@@ -43,7 +43,7 @@ class Observer:
         return Observation(
             connection=connection,
             installation_trouble=self._world.installation.trouble,
-            pool=self._pool_view(connection, pool, account, allocator, trouble) if pool else None,
+            pool=await self._pool_view(connection, pool, account, allocator, trouble) if pool else None,
             grant=allocator.grant_for(connection) if allocator else None,
             remote=remote,
             secret=await self._secret_view(connection, endpoint),
@@ -59,7 +59,7 @@ class Observer:
             metadata_at_makini=_metadata_at_makini(connection, note),
         )
 
-    def _pool_view(
+    async def _pool_view(
         self,
         connection: MakiniConnection,
         pool: CreditPool,
@@ -72,6 +72,7 @@ class Observer:
             uid=pool.metadata.uid,
             limit=pool.spec.limit,
             namespace_limit=pool.spec.namespace_limit,
+            is_open=pool.spec.is_open_to(await self._world.labels_of(connection.metadata.namespace)),
             pricing=pool.spec.pricing,
             hold=pool.spec.hold,
             is_deleting=pool.metadata.is_deleting,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.allocator import Allocator
-from makini_operator.controllers.world import World
+from makini_operator.controllers.world import Namespace, World
 from makini_operator.kube.owners import Owned
 from makini_operator.makini import MakiniError
 from makini_operator.resources.connection import MakiniConnection
@@ -36,6 +36,7 @@ class Wiring:
         world.pools.listen(self._pool_changed)
         world.secrets.listen(self._child_changed)
         world.cron_jobs.listen(self._child_changed)
+        world.namespaces.listen(self._namespace_changed)
 
     def _connection_changed(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         for connection in (before, after):
@@ -75,6 +76,15 @@ class Wiring:
         for found in (before, after):
             if found is not None and self._world.connections.get(found.owner_uid):
                 self._world.queue.add(found.owner_uid)
+
+    def _namespace_changed(self, before: Namespace | None, after: Namespace | None) -> None:
+        """Its labels decide which pools its connections may use."""
+        if after is None or (before and before.metadata.labels == after.metadata.labels):
+            return
+        name = after.metadata.name
+        self._world.enqueue(c.metadata.uid for c in self._world.connections if c.metadata.namespace == name)
+        for allocator in self._world.allocators.values():
+            allocator.wake()
 
     # --- accounts --------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.installation import Installation
-from makini_operator.kube.api import CONNECTIONS, CRON_JOBS, POOLS, SECRETS, KubeApi, Object
+from makini_operator.kube.api import CONNECTIONS, CRON_JOBS, NAMESPACES, POOLS, SECRETS, KubeApi, Object
+from makini_operator.kube.errors import NotFound
 from makini_operator.kube.events import EventRecorder
 from makini_operator.kube.owners import OwnerIndex
 from makini_operator.kube.store import ObjectStore
@@ -26,6 +27,7 @@ from makini_operator.manifests import secret, workflow
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
 from makini_operator.manifests.secret import SecretRecord
 from makini_operator.manifests.workflow import CronJobRecord
+from makini_operator.resources.base import ObjectMeta
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import CreditPool
 
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
     from makini_operator.controllers.workqueue import WorkQueue
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """What is remembered of a namespace: its labels."""
+
+    metadata: ObjectMeta
 
 
 @dataclass
@@ -53,6 +62,7 @@ class World:
         self.pools: ObjectStore[CreditPool] = ObjectStore()
         self.secrets: ObjectStore[SecretRecord] = ObjectStore()
         self.cron_jobs: ObjectStore[CronJobRecord] = ObjectStore()
+        self.namespaces: ObjectStore[Namespace] = ObjectStore()
         self.accounts: dict[AccountKey, Account] = {}
         self.allocators: dict[str, Allocator] = {}
         self._uid_by_tag: dict[str, str] = {}
@@ -89,6 +99,20 @@ class World:
         """Put what is remembered of a CronJob into the store."""
         return self.cron_jobs.put(workflow.record(obj))
 
+    def take_namespace(self, obj: Object) -> Namespace:
+        """Put what is remembered of a namespace into the store."""
+        return self.namespaces.put(Namespace(ObjectMeta.model_validate(obj["metadata"])))
+
+    async def labels_of(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace, by a read if no event has told of it yet. Raises `KubeError`."""
+        found = self.namespaces.named("", namespace)
+        if found is None:
+            try:
+                found = self.take_namespace(await self.api.get(NAMESPACES, None, namespace))
+            except NotFound:
+                return {}
+        return found.metadata.labels
+
     async def relist_connections(self) -> None:
         """Read all connections consistently; what is gone is forgotten."""
         known = self.connections.uids()
@@ -102,6 +126,9 @@ class World:
         known_pools = self.pools.uids()
         pools = [self.take_pool(obj) for obj in await self.api.list_all(POOLS)]
         self.pools.replace_all((p for p in pools if p), known_before=known_pools)
+        known_namespaces = self.namespaces.uids()
+        namespaces = [self.take_namespace(obj) for obj in await self.api.list_all(NAMESPACES)]
+        self.namespaces.replace_all(namespaces, known_before=known_namespaces)
         await self.relist_connections()
         known_secrets = self.secrets.uids()
         secrets = [self.take_secret(obj) for obj in await self.api.list_all(SECRETS, selector=MANAGED_SELECTOR)]

@@ -41,6 +41,8 @@ def towards_credits(o: Observation, pool: PoolView, now: datetime) -> Plan:
 
 def _obstacle(o: Observation, pool: PoolView, cost: Price, now: datetime) -> Plan | None:
     """What keeps this connection from asking for credits: they are not booked for what cannot work."""
+    if not pool.is_open:
+        return _not_allowed(o, pool, now)
     if o.connection.spec.environment is Environment.SANDBOX and not pool.has_sandbox:
         return _no_sandbox(o, pool, now)
     if cost.amount > pool.limit:
@@ -64,6 +66,14 @@ def _pool_obstacle(o: Observation, pool: PoolView, now: datetime) -> Plan | None
     if not pool.is_led:
         return Plan()
     return None if o.remote.is_complete else Plan(actions=(ListAccount(),))
+
+
+def _not_allowed(o: Observation, pool: PoolView, now: datetime) -> Plan:
+    message = (
+        f"namespace {o.connection.metadata.namespace} may not use pool {pool.name}: its labels are not those that the "
+        f"pool's spec.access.namespaceSelector asks for; ask the platform admin to label it, or name another pool"
+    )
+    return stuck(o, Reason.NAMESPACE_NOT_ALLOWED, message, now)
 
 
 def _no_sandbox(o: Observation, pool: PoolView, now: datetime) -> Plan:

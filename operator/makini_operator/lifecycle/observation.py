@@ -45,6 +45,8 @@ class PoolView:
     """This process has taken the pool over: it may act at Makini for it."""
     namespace_limit: int | None
     """Credits that one namespace may hold; None: no limit."""
+    is_open: bool
+    """The pool's namespaceSelector lets this connection's namespace in."""
     notice: Notice | None
     """What the queue last had to say to this connection; None: it has not been looked at with it yet."""
     trouble: Trouble | None

@@ -16,6 +16,7 @@ from makini_operator.lifecycle.down import plan_down
 from makini_operator.lifecycle.ended import stay_inactive, was_ended_remotely
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.opening import towards_connection
+from makini_operator.lifecycle.prices import with_price_shown
 from makini_operator.lifecycle.running import keep_running
 from makini_operator.lifecycle.steps import held_up, working
 from makini_operator.resources.connection import CONNECTION_FINALIZER
@@ -24,6 +25,10 @@ from makini_operator.resources.reasons import Reason
 
 def plan(o: Observation, now: datetime) -> Plan:
     """The next steps for one connection."""
+    return with_price_shown(_next_steps(o, now), o)
+
+
+def _next_steps(o: Observation, now: datetime) -> Plan:
     if o.installation_trouble:
         return held_up(o, o.installation_trouble, now)
     if o.connection.metadata.is_deleting or not o.connection.spec.connected:

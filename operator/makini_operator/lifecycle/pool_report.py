@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from makini_operator.credits.ledger import Decision
 from makini_operator.lifecycle.observation import Trouble
@@ -14,10 +16,15 @@ from makini_operator.resources.pool import (
     CreditPool,
     CreditPoolStatus,
     LedgerStatus,
+    NamespaceBooks,
     PoolConnections,
     PoolCredits,
+    Tier,
+    TierBooks,
 )
 from makini_operator.resources.reasons import ConditionType, Reason
+
+_Key = TypeVar("_Key")
 
 PERMANENT = frozenset(
     {
@@ -40,6 +47,19 @@ class AccountFacts:
     trouble: Trouble | None
 
 
+LARGEST = 10
+"""Namespaces that a pool's status names."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Credits of one connection: a claim, or a grant that is about to be claimed."""
+
+    namespace: str
+    tier: Tier
+    amount: int
+
+
 @dataclass(frozen=True)
 class PoolFacts:
     """Everything that a pool's status is made of."""
@@ -48,6 +68,7 @@ class PoolFacts:
     account: AccountFacts
     sandbox: AccountFacts | None
     holder: str
+    holdings: tuple[Holding, ...]
     waiting_credits: int
     waiting_connections: int
     is_listed: bool
@@ -74,6 +95,8 @@ def pool_status(pool: CreditPool, facts: PoolFacts, now: datetime) -> CreditPool
                 waiting=facts.waiting_credits,
             ),
             "connections": PoolConnections(holding=decision.holding, waiting=facts.waiting_connections),
+            "tiers": _tiers(facts.holdings),
+            "namespaces": _largest_namespaces(facts.holdings),
         }
     )
     if (
@@ -84,6 +107,27 @@ def pool_status(pool: CreditPool, facts: PoolFacts, now: datetime) -> CreditPool
     ):
         return pool.status
     return status.model_copy(update={"ledger": _next(pool.status.ledger, facts.holder)})
+
+
+def _tiers(holdings: Iterable[Holding]) -> list[TierBooks] | None:
+    sums = _sums((holding.tier, holding.amount) for holding in holdings)
+    found = [TierBooks(tier=tier, connections=sums[tier][0], credits=sums[tier][1]) for tier in Tier if tier in sums]
+    return found or None
+
+
+def _largest_namespaces(holdings: Iterable[Holding]) -> list[NamespaceBooks] | None:
+    sums = _sums((holding.namespace, holding.amount) for holding in holdings)
+    largest = sorted(sums, key=lambda name: (-sums[name][1], name))[:LARGEST]
+    return [NamespaceBooks(name=name, connections=sums[name][0], credits=sums[name][1]) for name in largest] or None
+
+
+def _sums(amounts: Iterable[tuple[_Key, int]]) -> dict[_Key, tuple[int, int]]:
+    """Number and total of the amounts of each key."""
+    sums: dict[_Key, tuple[int, int]] = {}
+    for key, amount in amounts:
+        number, total = sums.get(key, (0, 0))
+        sums[key] = (number + 1, total + amount)
+    return sums
 
 
 def taken_over(pool: CreditPool, holder: str) -> CreditPoolStatus:

@@ -7,6 +7,7 @@ than Makini bills.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -14,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from makini_operator.resources.base import API_VERSION, Model, ObjectMeta, SecretRef, cel, discreet, rule
 from makini_operator.resources.conditions import Condition
+from makini_operator.resources.selector import LabelSelector
 
 POOL_FINALIZER = "makini.io/in-use"
 DEFAULT_ACCOUNT_URL = "https://api.makini.io"
@@ -169,10 +171,17 @@ class Overage(Model):
 class Access(Model):
     """Who may use the pool, and how much of it."""
 
-    max_credits_per_namespace: int = Field(
+    namespace_selector: LabelSelector | None = Field(
+        default=None,
+        description="Labels of the namespaces whose connections may use this pool. Absent: every namespace may. "
+        "Those that hold credits already keep them.",
+    )
+    max_credits_per_namespace: int | None = Field(
+        default=None,
         ge=1,
         le=MAX_CREDITS,
-        description="Credits that the connections of one namespace may hold together. Lowering it takes nothing away.",
+        description="Credits that the connections of one namespace may hold together. Absent: no limit. "
+        "Lowering it takes nothing away.",
         json_schema_extra={"format": "int32"},
     )
 
@@ -200,7 +209,7 @@ class CreditPoolSpec(Model):
         default=None, description="How far the pool may go beyond spec.credits. Absent: not at all."
     )
     account: Account = Field(description="The Makini account whose credits these are.")
-    access: Access | None = Field(default=None, description="Limits for each namespace. Absent: none.")
+    access: Access | None = Field(default=None, description="Which namespaces may use it. Absent: all may.")
     queueing: Queueing | None = Field(default=None, description="Who is served next when credits are short.")
     pricing: Pricing | None = Field(default=None, description="Prices of this pool. Absent: Makini's published scheme.")
     hold: bool = Field(default=False, description="true keeps what is granted and grants nothing new.")
@@ -214,6 +223,11 @@ class CreditPoolSpec(Model):
     def namespace_limit(self) -> int | None:
         """Credits that one namespace may hold; None: as many as the pool has."""
         return self.access.max_credits_per_namespace if self.access else None
+
+    def is_open_to(self, namespace_labels: Mapping[str, str]) -> bool:
+        """Whether connections of a namespace with these labels may use the pool."""
+        selector = self.access.namespace_selector if self.access else None
+        return selector is None or selector.matches(namespace_labels)
 
     @property
     def strategy(self) -> Strategy:
@@ -254,6 +268,22 @@ class PoolConnections(Model):
     waiting: int = Field(description="Connections that wait for credits.")
 
 
+class TierBooks(Model):
+    """What one tier holds."""
+
+    tier: Tier = Field(description="Price class.")
+    connections: int = Field(description="Connections of this tier that hold credits.")
+    credits: int = Field(description="Credits that they hold.")
+
+
+class NamespaceBooks(Model):
+    """What one namespace holds."""
+
+    name: str = Field(max_length=63, description="The namespace.")
+    connections: int = Field(description="Its connections that hold credits.")
+    credits: int = Field(description="Credits that they hold.")
+
+
 class LedgerStatus(Model):
     """Who writes this pool's books; see docs/architecture.md."""
 
@@ -277,6 +307,16 @@ class CreditPoolStatus(Model):
     sandbox: AccountStatus | None = Field(default=None, description="The sandbox account as it reports itself.")
     credits: PoolCredits | None = Field(default=None, description="Credits: total, held, available, waiting.")
     connections: PoolConnections | None = Field(default=None, description="Connections: holding, waiting.")
+    tiers: Annotated[list[TierBooks], Field(max_length=3)] | None = Field(
+        default=None,
+        description="What each tier holds.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["tier"]},
+    )
+    namespaces: Annotated[list[NamespaceBooks], Field(max_length=10)] | None = Field(
+        default=None,
+        description="What the ten largest namespaces hold.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     ledger: LedgerStatus | None = Field(default=None, description="Who keeps these books.")
 
 

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     WAITING_IN_LINE = "WaitingInLine"
     NAMESPACE_LIMIT_REACHED = "NamespaceLimitReached"
     EXCEEDS_NAMESPACE_LIMIT = "ExceedsNamespaceLimit"
+    NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
     POOL_ON_HOLD = "PoolOnHold"
     POOL_NOT_FOUND = "PoolNotFound"
     POOL_NOT_READY = "PoolNotReady"

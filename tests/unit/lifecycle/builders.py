@@ -74,6 +74,7 @@ def going_down(status: dict[str, Any] | None = None, *, deleting: bool = True) -
 
 
 POOL = PoolView(
+    is_open=True,
     name="production",
     uid="pool-uid",
     limit=12,

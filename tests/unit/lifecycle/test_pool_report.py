@@ -10,7 +10,14 @@ from tests.unit.lifecycle.builders import NOW, UNREACHABLE
 
 from makini_operator.credits.ledger import Decision, Request
 from makini_operator.lifecycle.observation import Trouble
-from makini_operator.lifecycle.pool_report import AccountFacts, PoolFacts, account_trouble, pool_status, taken_over
+from makini_operator.lifecycle.pool_report import (
+    AccountFacts,
+    Holding,
+    PoolFacts,
+    account_trouble,
+    pool_status,
+    taken_over,
+)
 from makini_operator.resources.conditions import find
 from makini_operator.resources.pool import AccountStatus, CreditPool, Tier
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -37,6 +44,7 @@ def pool(status: dict[str, Any] | None = None, **spec: Any) -> CreditPool:
 
 
 FACTS = PoolFacts(
+    holdings=(),
     decision=decision(),
     account=ACCOUNT,
     sandbox=None,
@@ -189,3 +197,12 @@ def test_trouble_of_the_sandbox_says_that_it_is_the_sandbox() -> None:
     assert reachable is not None
     assert reachable.status == "False"
     assert reachable.message.startswith("sandbox account: ")
+
+
+def test_the_books_of_tiers_and_of_the_ten_largest_namespaces() -> None:
+    holdings = tuple(Holding(f"ns-{n:02}", Tier.II if n % 2 else Tier.III, 2 if n % 2 else 4) for n in range(12))
+    status = pool_status(pool(), replace(FACTS, holdings=(*holdings, Holding("ns-11", Tier.III, 4))), NOW)
+    assert [(t.tier, t.connections, t.credits) for t in status.tiers or []] == [(Tier.II, 6, 12), (Tier.III, 7, 28)]
+    namespaces = [(n.name, n.connections, n.credits) for n in status.namespaces or []]
+    assert namespaces[:2] == [("ns-11", 2, 6), ("ns-00", 1, 4)]
+    assert len(namespaces) == 10
