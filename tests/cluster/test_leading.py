@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import yaml
 from tests.cluster.fixtures_operator import World
 from tests.harness import Rig
 from tests.harness.process import Process
-from tests.harness.rig import OPERATOR_NAMESPACE
+from tests.harness.rig import CHART_FILES, OPERATOR_NAMESPACE, RBAC, SERVICE_ACCOUNT
 from tests.harness.sandbox import free_port
 
 LEASE = ("lease", "makini-operator", "-n", OPERATOR_NAMESPACE)
@@ -115,6 +116,28 @@ def test_a_leader_that_cannot_renew_stops_writing_and_ends(rig: Rig, world: Worl
     finally:
         binding["metadata"] = {"name": "makini-operator", "namespace": OPERATOR_NAMESPACE}
         rig.apply(binding)
+
+
+@pytest.mark.parametrize("verb", ["get", "create", "update"])
+def test_without_a_right_to_the_lease_nobody_leads_and_the_log_says_why(rig: Rig, world: World, verb: str) -> None:
+    """The same rows as in test_rbac, for the rights in the operator's own namespace."""
+    rules = yaml.safe_load((CHART_FILES / "namespace-rules.yaml").read_text())
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [(["leases"], ["get", "create", "update"])]
+    role = {"apiVersion": RBAC, "kind": "Role", "metadata": {"name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}}
+    refusal = f'cannot {verb} resource "leases"'
+    world.kubectl("delete", *LEASE, "--ignore-not-found")
+    if verb == "update":
+        rig.start_operator()
+        rig.operator.stop()
+    rig.apply(role | {"rules": [rules[0] | {"verbs": [v for v in rules[0]["verbs"] if v != verb]}]})
+    lacking = rig.another_operator(f"without-{verb}")
+    try:
+        lacking.start()
+        world.until(lambda: refusal in lacking.text(), 20)
+        assert "leading as" not in lacking.text()
+    finally:
+        lacking.kill()
+        rig.apply(role | {"rules": rules})
 
 
 def test_two_processes_that_both_believe_they_lead_never_grant_too_much(rig: Rig, world: World) -> None:

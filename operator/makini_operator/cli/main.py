@@ -15,6 +15,7 @@ _COMMANDS = {
     "run": "Run the operator against a cluster.",
     "sandbox": "Serve the embedded Makini, for tests and demonstrations.",
     "abandon": "Let connections go that the operator can no longer close.",
+    "installation": "Show the installation; confirm that it was restored into a new cluster.",
     "crds": "Print, write or compare the CustomResourceDefinitions.",
 }
 

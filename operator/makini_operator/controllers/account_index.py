@@ -127,6 +127,16 @@ class AccountIndex:
                 amounts[entry.marker.tag] = max(entry.marker.amount, amounts.get(entry.marker.tag, 0))
         return amounts
 
+    def home_of(self, tag: str) -> str:
+        """The home in the markers with this tag; empty: nothing is alive with it."""
+        found = (self._entries[i].marker for i in self._by_tag.get(tag, ()) if i in self._entries)
+        return next((marker.home for marker in found if marker), "")
+
+    def tag_at(self, connection_id: str) -> str | None:
+        """The tag that this connection carries."""
+        entry = self._entries.get(connection_id)
+        return entry.marker.tag if entry and entry.marker else None
+
     def with_tag(self, tag: str) -> tuple[str, ...]:
         """Ids alive with this tag."""
         return tuple(sorted(self._by_tag.get(tag, ())))

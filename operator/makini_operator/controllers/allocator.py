@@ -260,7 +260,7 @@ class Allocator:
         alive: dict[str, int] = {}
         for account in self._world.accounts_of(pool):
             for tag, amount in account.index.alive().items():
-                uid = self._world.uid_of(tag)
+                uid = self._world.owner_of(account, tag)
                 connection = self._world.connections.get(uid) if uid else None
                 if connection is None or self._is_mine(connection):
                     alive[uid or f"unknown:{tag}"] = amount

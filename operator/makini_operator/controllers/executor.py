@@ -127,7 +127,7 @@ class Executor:
         account = self._account(o)
         login_version, login = await self._login(o.connection)
         tag = self._world.tag_of(o.connection)
-        mark = Marker(tag, action.amount)
+        mark = Marker(tag, action.amount, self._world.home_of(o.connection))
         attempt, note.fresh_attempt = note.fresh_attempt, None
         account.index.doubt(tag)
         try:

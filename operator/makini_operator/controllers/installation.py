@@ -3,7 +3,8 @@
 They live in the Secret `makini-installation` in the operator's namespace, made at the first
 start; back it up, because without the key no connection at Makini can be recognised. If the
 Secret is bound to another cluster (a cluster rebuilt from a backup, or a clone), two
-operators would own the same connections: then nothing is changed, and every status says so.
+operators would own the same connections: then nothing is changed, and every status says so,
+until an admin confirms that this cluster replaces the other (`makini-operator installation`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from makini_operator.manifests.ownership import MANAGED_BY
 from makini_operator.resources.reasons import Reason
 
 SECRET_NAME = "makini-installation"  # noqa: S105 - the name of a Secret
+RESTORING = "restoring"
+"""Key of the Secret that is there from `installation confirm` until `installation finish`."""
 _KEY_BYTES = 32
 
 
@@ -37,6 +40,8 @@ class Installation:
     id: str
     key: InstallationKey
     trouble: Trouble | None
+    is_restoring: bool = False
+    """Confirmed after a restore: connections are found again by name too, and none is disconnected as an orphan."""
 
 
 async def load_installation(api: KubeApi, namespace: str) -> Installation:
@@ -50,7 +55,7 @@ async def load_installation(api: KubeApi, namespace: str) -> Installation:
         found = await api.get(SECRETS, namespace, SECRET_NAME)
     except NotFound:
         found = await _make(api, namespace, cluster)
-    return _read(found, namespace, cluster)
+    return read_installation(found, namespace, cluster)
 
 
 async def _make(api: KubeApi, namespace: str, cluster: str) -> dict[str, Any]:
@@ -68,7 +73,8 @@ async def _make(api: KubeApi, namespace: str, cluster: str) -> dict[str, Any]:
         return await api.get(SECRETS, namespace, SECRET_NAME)
 
 
-def _read(manifest: dict[str, Any], namespace: str, cluster: str) -> Installation:
+def read_installation(manifest: dict[str, Any], namespace: str, cluster: str) -> Installation:
+    """The installation in its Secret; `cluster` is the uid of this one. Raises `InstallationError`."""
     data = manifest.get("data") or {}
     try:
         values = {name: base64.b64decode(data[name], validate=True) for name in ("id", "key", "cluster")}
@@ -79,13 +85,15 @@ def _read(manifest: dict[str, Any], namespace: str, cluster: str) -> Installatio
         ) from None
     bound_to = values["cluster"].decode(errors="replace")
     trouble = None if bound_to == cluster else _elsewhere(namespace, bound_to, cluster)
-    return Installation(values["id"].decode(errors="replace"), InstallationKey(values["key"]), trouble)
+    is_restoring = trouble is None and RESTORING in data
+    return Installation(values["id"].decode(errors="replace"), InstallationKey(values["key"]), trouble, is_restoring)
 
 
 def _elsewhere(namespace: str, bound_to: str, cluster: str) -> Trouble:
     message = (
         f"Secret {namespace}/{SECRET_NAME} belongs to the cluster whose kube-system namespace has uid {bound_to}, "
         f"but this cluster's has {cluster}: nothing is connected or disconnected here, because that cluster's "
-        f"connections would be taken for lost. Run the operator in one of the two only; see docs/troubleshooting.md"
+        f"connections would be taken for lost. If that cluster is gone for good: makini-operator installation confirm; "
+        f"else see docs/restore.md"
     )
     return Trouble(Reason.INSTALLATION_ELSEWHERE, message)

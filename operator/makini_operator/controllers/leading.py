@@ -17,7 +17,7 @@ import aiohttp
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.health import Health, Metrics
-from makini_operator.controllers.installation import load_installation
+from makini_operator.controllers.installation import SECRET_NAME, InstallationError, load_installation
 from makini_operator.controllers.reconciler import Reconciler
 from makini_operator.controllers.settings import Settings
 from makini_operator.controllers.wiring import Wiring
@@ -32,6 +32,8 @@ DRAIN = timedelta(seconds=10)
 
 CANCEL_TRIES = 5
 """How often a loop that does not end is cancelled again, a second apart."""
+INSTALLATION_CHECK = 3.0
+"""Seconds between looks at an installation that waits for an admin."""
 _logger = logging.getLogger(__name__)
 
 
@@ -76,6 +78,8 @@ class Leading:
         self._metrics.show(world)
         self.start("queue", queue.run())
         self.start("resync", self._resync(world))
+        if installation.trouble or installation.is_restoring:
+            self.start("installation", self._follow_installation(world))
         return world
 
     def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
@@ -105,6 +109,32 @@ class Leading:
             except KubeError as error:
                 _logger.warning("the cluster could not be read: %s", error)
             await asyncio.sleep(self._settings.resync_every.total_seconds())
+
+    async def _follow_installation(self, world: World) -> None:
+        """Wait for an admin to confirm a restore, and to finish it; then everything is looked at again.
+
+        Raises `InstallationError` when the Secret has become another installation's.
+        """
+        while world.installation.trouble or world.installation.is_restoring:
+            await asyncio.sleep(INSTALLATION_CHECK)
+            try:
+                found = await load_installation(world.api, self._settings.namespace)
+            except KubeError as error:
+                _logger.warning("the installation could not be read: %s", error)
+                continue
+            if found == world.installation:
+                continue
+            if (found.id, found.key) != (world.installation.id, world.installation.key):
+                raise InstallationError(f"Secret {SECRET_NAME} is another installation's now: starting anew")
+            world.installation = found
+            _logger.warning(
+                "installation: %s", "a restore is confirmed" if found.is_restoring else "in normal operation"
+            )
+            for account in world.accounts.values():
+                account.index.request()
+            for allocator in world.allocators.values():
+                allocator.wake()
+            world.enqueue(world.connections.uids())
 
     def _lead(self, allocator: Allocator) -> None:
         self.start(f"pool {allocator.uid}", allocator.run())

@@ -38,7 +38,8 @@ class Observer:
         is_going_up = connection.spec.connected and not connection.metadata.is_deleting
         endpoint = account.key.url if account else ""
         trouble = _trouble(connection, pool, account) if pool else None
-        remote = self._remote_view(connection, account, allocator, trouble)
+        adoptable = self._world.adoptable(connection, account) if account else None
+        remote = self._remote_view(connection, account, allocator, trouble, adoptable)
         is_ending = not is_going_up or remote.is_recorded_absent or connection.status.phase is Phase.INACTIVE
         return Observation(
             connection=connection,
@@ -46,6 +47,7 @@ class Observer:
             pool=await self._pool_view(connection, pool, account, allocator, trouble) if pool else None,
             grant=allocator.grant_for(connection) if allocator else None,
             remote=remote,
+            adoptable=adoptable,
             secret=await self._secret_view(connection, endpoint),
             superseded_secrets=self._superseded(connection),
             workflows=await self._workflows.look(connection, endpoint, note, is_ending=is_ending),
@@ -91,6 +93,7 @@ class Observer:
         account: Account | None,
         allocator: Allocator | None,
         trouble: Trouble | None,
+        adoptable: str | None,
     ) -> RemoteView:
         """What a listing says counts only while the account is reachable and known to be the pool's."""
         if account is None or account.identity is None or trouble:
@@ -99,7 +102,7 @@ class Observer:
             return NOTHING_KNOWN
         is_wanted = connection.spec.connected and not connection.metadata.is_deleting
         return account.index.view(
-            self._world.tag_of(connection),
+            adoptable or self._world.tag_of(connection),
             recorded_id=connection.status.connection_id,
             is_wanted=is_wanted,
             after=allocator.trusted_listing(account),

@@ -94,7 +94,7 @@ class Wiring:
             allocator = self._world.allocators.get(pool.metadata.uid)
             if allocator:
                 allocator.wake()
-        self._world.enqueue(uid for tag in tags if (uid := self._world.uid_of(tag)))
+        self._world.enqueue(uid for tag in tags if (uid := self._world.owner_of(account, tag)))
         await self._sweep(account)
 
     def account_changed(self, account: Account) -> None:
@@ -107,7 +107,8 @@ class Wiring:
 
     async def _sweep(self, account: Account) -> None:
         """Disconnect what carries our marker and belongs to no resource, by a read made after the listing."""
-        if self._world.installation.trouble or not self._lost(account):
+        installation = self._world.installation
+        if installation.trouble or installation.is_restoring or not self._lost(account):
             return
         await self._world.relist_connections()
         for tag in self._lost(account):

@@ -67,6 +67,7 @@ class World:
         self.allocators: dict[str, Allocator] = {}
         self._uid_by_tag: dict[str, str] = {}
         self._tag_by_uid: dict[str, str] = {}
+        self._uid_by_home: dict[str, str] = {}
         self._unreadable: dict[str, str] = {}
         self._secret_owners = OwnerIndex(self.secrets)
         self._cron_job_owners = OwnerIndex(self.cron_jobs)
@@ -140,12 +141,37 @@ class World:
     # --- who belongs to whom ---------------------------------------------------------------------------------------
 
     def tag_of(self, connection: MakiniConnection) -> str:
-        """The tag in the marker of this connection."""
+        """The tag in the marker of this connection: its own, or the one that it was found with after a restore."""
+        if connection.status.adopted:
+            return connection.status.adopted
         found = self._tag_by_uid.get(connection.metadata.uid)
         if found is None:
             meta = connection.metadata
             found = marker.tag(self.installation.key, namespace=meta.namespace, name=meta.name, uid=meta.uid)
         return found
+
+    def home_of(self, connection: MakiniConnection) -> str:
+        """The home in the marker of this connection."""
+        meta = connection.metadata
+        return marker.home(self.installation.key, namespace=meta.namespace, name=meta.name)
+
+    def owner_of(self, account: Account, tag: str) -> str | None:
+        """The connection that what is alive with this tag belongs to; in a restore, also by its name."""
+        found = self.uid_of(tag)
+        if found is None and self.installation.is_restoring:
+            found = self._uid_by_home.get(account.index.home_of(tag))
+        return found
+
+    def adoptable(self, connection: MakiniConnection, account: Account) -> str | None:
+        """In a restore: the tag, of a uid that is no more, with which this connection's home is found at Makini."""
+        status = connection.status
+        if not self.installation.is_restoring or status.adopted:
+            return None
+        home, recorded = self.home_of(connection), status.connection_id
+        there = account.index.tag_at(recorded) if recorded else None
+        tags = [there or ""] if recorded else sorted(account.index.alive())
+        mine = (tag for tag in tags if tag and self.uid_of(tag) is None and account.index.home_of(tag) == home)
+        return next(mine, None)
 
     def uid_of(self, tag: str) -> str | None:
         """The connection that this tag belongs to, if it is known."""
@@ -205,12 +231,20 @@ class World:
 
     def _keep_tags(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         if after is not None and before is None:
-            tag = self.tag_of(after)
+            meta = after.metadata
+            tag = marker.tag(self.installation.key, namespace=meta.namespace, name=meta.name, uid=meta.uid)
             self._tag_by_uid[after.metadata.uid] = tag
             self._uid_by_tag[tag] = after.metadata.uid
+            self._uid_by_home[self.home_of(after)] = after.metadata.uid
         elif after is None and before is not None:
             tag = self._tag_by_uid.pop(before.metadata.uid, "")
             self._uid_by_tag.pop(tag, None)
+            if self._uid_by_home.get(self.home_of(before)) == before.metadata.uid:
+                del self._uid_by_home[self.home_of(before)]
+        if after is not None and after.status.adopted:
+            self._uid_by_tag[after.status.adopted] = after.metadata.uid
+        elif before is not None and before.status.adopted:
+            self._uid_by_tag.pop(before.status.adopted, None)
 
 
 def account_key(pool: CreditPool, environment: Environment) -> AccountKey | None:

@@ -62,7 +62,17 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
     """The fields that change, all in one write, when the end of a connection is confirmed."""
     status = o.connection.status
     facts: dict[str, Any] = dict.fromkeys(
-        ("credits", "connection_id", "connected_at", "intent", "token", "endpoint", "waiting", "metadata_digest")
+        (
+            "credits",
+            "connection_id",
+            "connected_at",
+            "intent",
+            "token",
+            "endpoint",
+            "waiting",
+            "metadata_digest",
+            "adopted",
+        )
     )
     if status.connection_id:
         entry = HistoryEntry(

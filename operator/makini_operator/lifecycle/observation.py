@@ -117,6 +117,8 @@ class Observation:
     grant: Grant | None
     """Credits committed to exactly this version of the connection."""
     remote: RemoteView
+    adoptable: str | None
+    """In a confirmed restore: the tag, of an earlier uid, under which this connection was found at Makini."""
     secret: SecretView
     superseded_secrets: tuple[str, ...]
     """Names of Secrets of ours that the spec does not name any more."""

@@ -8,6 +8,7 @@ effect is preceded by a durable record of the intent, and every record can be co
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from makini_operator.lifecycle.actions import AddFinalizer, Plan
@@ -25,7 +26,15 @@ from makini_operator.resources.reasons import Reason
 
 def plan(o: Observation, now: datetime) -> Plan:
     """The next steps for one connection."""
-    return with_price_shown(_next_steps(o, now), o)
+    return with_price_shown(_adopting(_next_steps(o, now), o), o)
+
+
+def _adopting(decided: Plan, o: Observation) -> Plan:
+    """What was found again in a restore carries another uid's tag, which is kept for as long as the connection is."""
+    status = decided.status
+    if o.adoptable is None or status is None or status.connection_id is None:
+        return decided
+    return replace(decided, status=status.model_copy(update={"adopted": o.adoptable}))
 
 
 def _next_steps(o: Observation, now: datetime) -> Plan:

@@ -331,6 +331,12 @@ class MakiniConnectionStatus(Model):
         max_length=64,
         description="Operator process that took over last; changing it makes a late write of an earlier one fail.",
     )
+    adopted: str | None = Field(
+        default=None,
+        max_length=16,
+        description="Tag in the marker of the connection at Makini, if it was found again after a restore from a "
+        "backup: it was opened for the resource that this one replaces.",
+    )
     metadata_digest: str | None = Field(
         default=None,
         max_length=64,

@@ -5,7 +5,8 @@ import pytest
 from makini_operator.controllers.account_index import AccountIndex
 from makini_operator.lifecycle.marker import Marker
 
-ACME, OTHER = Marker("acme", 4), Marker("other", 2)
+HOME = "home"
+ACME, OTHER = Marker("acme", 4, HOME), Marker("other", 2, HOME)
 Row = tuple[str, Marker | None]
 
 
@@ -53,7 +54,7 @@ def test_a_listing_shows_what_is_alive_smallest_id_first(index: AccountIndex) ->
 
 
 def test_of_duplicates_the_dearest_counts(index: AccountIndex) -> None:
-    listing(index, ("c1", ACME), ("c2", Marker("acme", 8)), ("c3", Marker("acme", 1)))
+    listing(index, ("c1", ACME), ("c2", Marker("acme", 8, HOME)), ("c3", Marker("acme", 1, HOME)))
     assert index.alive() == {"acme": 8}
 
 

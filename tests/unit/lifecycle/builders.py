@@ -122,6 +122,7 @@ _USUAL = Observation(
     grant=None,
     remote=remote(),
     secret=NO_SECRET,
+    adoptable=None,
     superseded_secrets=(),
     workflows=NO_WORKFLOWS,
     refusals={},

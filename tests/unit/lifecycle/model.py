@@ -45,7 +45,7 @@ from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
 
-TAG = "tag"
+TAG, HOME = "tag", "home"
 WORKFLOW = "nightly"
 LIMIT = 12
 DOWN = Trouble(Reason.MAKINI_UNREACHABLE, "Makini does not answer")
@@ -190,7 +190,7 @@ class TheWorld:
     def finish_listing(self) -> None:
         if not self.is_down and self.memory.listing:
             number, rows = self.memory.listing
-            self.memory.index.complete(number, [(i, Marker(TAG, 4)) for i in rows])
+            self.memory.index.complete(number, [(i, Marker(TAG, 4, HOME)) for i in rows])
             self.memory.listing = None
 
     def wait(self) -> None:
@@ -243,6 +243,7 @@ class TheWorld:
             grant=memory.grant if memory.grant and memory.grant.resource_version == str(self.version) else None,
             remote=remote,
             secret=self._secret(),
+            adoptable=None,
             superseded_secrets=(),
             workflows=self._workflows(is_ending=self._is_ending(remote)),
             refusals={},
@@ -369,7 +370,7 @@ class TheWorld:
         made = self._open_at_makini()
         if reply == "lost after":
             return self._fail()
-        self.memory.index.opened(made, Marker(TAG, 4))
+        self.memory.index.opened(made, Marker(TAG, 4, HOME))
         self.memory.index.settle(TAG)
         self.memory.trouble = None
         return False

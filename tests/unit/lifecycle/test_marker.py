@@ -6,15 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makini_operator.lifecycle.marker import InstallationKey, Marker, read, remote_name, tag
+from makini_operator.lifecycle.marker import InstallationKey, Marker, home, read, remote_name, tag
 
 KEY = InstallationKey(b"k" * 32)
 OTHER_KEY = InstallationKey(b"o" * 32)
 TAG = tag(KEY, namespace="tenant", name="acme", uid="1")
-NAME = remote_name(KEY, Marker(TAG, 4), "Acme")
+HOME = home(KEY, namespace="tenant", name="acme")
+NAME = remote_name(KEY, Marker(TAG, 4, HOME), "Acme")
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 MARKERS = st.builds(
-    Marker, tag=st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=16, max_size=16), amount=st.integers(0, 999_999)
+    Marker,
+    tag=st.text(LETTERS, min_size=16, max_size=16),
+    amount=st.integers(0, 999_999),
+    home=st.text(LETTERS, min_size=8, max_size=8),
 )
 
 
@@ -24,7 +29,7 @@ def test_a_marker_can_be_read_back_whatever_the_customer_is_called(marker: Marke
 
 
 def test_a_name_at_makini_shows_the_customer() -> None:
-    assert re.fullmatch(r"mk1\.4\.[a-z2-7]{16}\.[a-z2-7]{8} Acme", NAME)
+    assert re.fullmatch(r"mk1\.4\.[a-z2-7]{16}\.[a-z2-7]{8}\.[a-z2-7]{8} Acme", NAME)
 
 
 @given(MARKERS)
@@ -42,6 +47,7 @@ def test_a_marker_of_another_installation_is_not_ours(marker: Marker) -> None:
         NAME.replace("mk1.", "mk2."),
         NAME.replace("mk1.4.", "mk1.1."),
         NAME.upper(),
+        NAME.replace(HOME, home(KEY, namespace="tenant", name="other")),
         NAME.replace(TAG, tag(KEY, namespace="tenant", name="acme", uid="2")),
         NAME.replace(" ", ""),
         re.sub(r"[a-z2-7]{8} ", "aaaaaaaa ", NAME),
@@ -55,8 +61,8 @@ def test_a_name_without_a_marker_or_with_a_forged_one_is_not_ours(name: str) -> 
 @given(st.text(max_size=60))
 def test_customer_text_cannot_fake_a_marker(text: str) -> None:
     assert read(KEY, text) is None
-    marker = Marker(TAG, 4)
-    assert read(KEY, remote_name(KEY, marker, f"{text} {remote_name(OTHER_KEY, Marker(TAG, 9), text)}")) == marker
+    marker = Marker(TAG, 4, HOME)
+    assert read(KEY, remote_name(KEY, marker, f"{text} {remote_name(OTHER_KEY, Marker(TAG, 9, HOME), text)}")) == marker
 
 
 @pytest.mark.parametrize(
