@@ -21,6 +21,7 @@ from makini_operator.controllers.account_index import DISCONNECTED, AccountIndex
 from makini_operator.controllers.workqueue import backoff
 from makini_operator.kube.api import SECRETS, KubeApi
 from makini_operator.kube.errors import KubeError, NotFound
+from makini_operator.kube.lease import LeadershipLost
 from makini_operator.lifecycle import marker
 from makini_operator.lifecycle.marker import InstallationKey
 from makini_operator.lifecycle.observation import Trouble
@@ -144,6 +145,10 @@ class Account:
         except (CredentialsMissing, MakiniError, KubeError) as error:
             self._failures += 1
             self._set_trouble(trouble_of(error))
+            return False
+        except LeadershipLost as error:
+            self._failures += 1
+            _logger.info("account %s is left as it is: %s", self.key.url, error)
             return False
         except Exception:
             self._failures += 1

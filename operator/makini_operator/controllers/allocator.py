@@ -51,6 +51,8 @@ class Allocator:
         self._requests: dict[str, Request] = {}
         self._grants: dict[str, Grant] = {}
         self._told: dict[str, Notice] = {}
+        self.audit: dict[str, int] = {}
+        """Credits at the last decision: `claimed` by connections, and of those `alive` at Makini (rule 12)."""
         self._trusted_from: dict[Account, int] = {}
 
     # --- what workers ask ------------------------------------------------------------------------------------------
@@ -181,7 +183,9 @@ class Allocator:
         pool = self._world.pools.get(self.uid) or await self._read()
         self._check_leader(pool)
         self._forget_what_was_seen()
-        decision = ledger.decide(self._snapshot(pool))
+        snapshot = self._snapshot(pool)
+        decision = ledger.decide(snapshot)
+        self.audit = {"claimed": sum(snapshot.claims.values()), "alive": sum(snapshot.alive.values())}
         status = pool_status(pool, self._facts(pool, decision), datetime.now(UTC))
         is_changed = bool(status_changes(pool.status, status))
         if is_changed and not await self._commit(pool, status):

@@ -66,7 +66,9 @@ class Metrics(Collector):
         for pool in world.pools:
             books = pool.status.credits
             if books:
-                for state, amount in (("total", books.total), ("held", books.held), ("waiting", books.waiting)):
+                allocator = world.allocators.get(pool.metadata.uid)
+                amounts = {"total": books.total, "held": books.held, "waiting": books.waiting}
+                for state, amount in (amounts | (allocator.audit if allocator else {})).items():
                     credits_.add_metric([pool.metadata.name, state], amount)
         phases: dict[str, int] = {}
         for connection in world.connections:

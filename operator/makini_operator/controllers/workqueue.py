@@ -14,6 +14,8 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from makini_operator.kube.lease import LeadershipLost
+
 _logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF = timedelta(milliseconds=200)
@@ -94,6 +96,9 @@ class WorkQueue:
     async def _attempt(self, key: str) -> None:
         try:
             after = await self._reconcile(key)
+        except LeadershipLost as error:
+            _logger.info("left as it is: %s", error, extra={"key": key})
+            return
         except Exception:
             self._on_failure()
             failures = self._failures[key] = self._failures.get(key, 0) + 1
