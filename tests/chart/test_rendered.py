@@ -163,7 +163,11 @@ def test_the_rights_are_exactly_those_of_the_file(helm: Helm) -> None:
     (binding,) = of_kind(manifests, "ClusterRoleBinding")
     assert binding["roleRef"]["name"] == RELEASE
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": RELEASE, "namespace": OPERATOR_NAMESPACE}]
-    assert of_kind(manifests, "Role") == []
+    (own,) = of_kind(manifests, "Role")
+    assert own["metadata"]["namespace"] == OPERATOR_NAMESPACE
+    assert own["rules"] == yaml.safe_load((CHART / "files/namespace-rules.yaml").read_text())
+    (own_binding,) = of_kind(manifests, "RoleBinding")
+    assert (own_binding["roleRef"]["kind"], own_binding["subjects"]) == ("Role", binding["subjects"])
 
 
 def test_tenants_get_what_the_tests_give_them_and_never_the_status(helm: Helm) -> None:

@@ -32,6 +32,14 @@ class Health:
         """Everything was listed just now."""
         self._read_at = asyncio.get_running_loop().time()
 
+    def lease_was_read(self) -> None:
+        """The one who stands by has seen the Lease just now."""
+        self.cluster_was_read()
+
+    def begins_to_lead(self) -> None:
+        """From now on only a complete read of the cluster counts."""
+        self._read_at = None
+
     def trouble(self) -> str | None:
         """Why this process should be restarted, or None."""
         if self._read_at is None:

@@ -49,6 +49,7 @@ class Leading:
 
     async def begin(self, api: KubeApi, makini: aiohttp.ClientSession) -> World:
         """Build the world and start its loops. Raises `InstallationError`, `KubeError`."""
+        self._health.begins_to_lead()
         installation = await load_installation(api, self._settings.namespace)
 
         def make_account(key: AccountKey) -> Account:
