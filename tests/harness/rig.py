@@ -26,6 +26,8 @@ class Rig:
         self.cluster = cluster
         self.directory = directory
         self.identity = f"rig-{directory.name}"
+        self.through: str | None = None
+        """The address of a proxy that the operator's calls to Kubernetes go through from its next start on."""
         self.operator = self._operator_process()
 
     def install(self) -> None:
@@ -129,7 +131,11 @@ class Rig:
         admin = yaml.safe_load(self.cluster.kubeconfig.read_text())
         issued = self.cluster.kubectl("create", "token", SERVICE_ACCOUNT, "-n", OPERATOR_NAMESPACE, "--duration=24h")
         context = {"cluster": admin["clusters"][0]["name"], "user": "operator"}
+        cluster = admin["clusters"][0]
+        if self.through:
+            cluster = {"name": cluster["name"], "cluster": {"server": self.through}}
         return admin | {
+            "clusters": [cluster],
             "users": [{"name": "operator", "user": {"token": issued.stdout.strip()}}],
             "contexts": [{"name": "operator", "context": context}],
             "current-context": "operator",
