@@ -131,6 +131,13 @@ lock: ## Make requirements.lock anew from pyproject.toml, and from it the part t
 clean: cluster-down node-down ## Stop the control plane and the node; remove .venv, build output and tool caches
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: bench test-integrations explore
-bench test-integrations explore:
+EXPLORE_STATES ?= 200000
+EXPLORE_EXAMPLES ?= 2000
+
+.PHONY: explore
+explore: venv ## Explore the ledger's protocol and its code for long (EXPLORE_STATES for each scenario, EXPLORE_EXAMPLES)
+	@$(PYTHON) -u -m tests.model.explore --states $(EXPLORE_STATES)
+
+.PHONY: bench test-integrations
+bench test-integrations:
 	@echo "make $@ is not available in this version" >&2; exit 2
