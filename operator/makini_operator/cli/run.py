@@ -16,6 +16,7 @@ from makini_operator.controllers.settings import Settings, own_identity
 from makini_operator.kube.errors import KubeError
 from makini_operator.kube.lease import LeadershipLost
 from makini_operator.kube.session import ConfigurationError, load_configuration
+from makini_operator.makini.budget import DEFAULT_PER_SECOND
 
 _LEVELS = ["debug", "info", "warning", "error"]
 
@@ -31,6 +32,13 @@ _LEVELS = ["debug", "info", "warning", "error"]
     show_default=True,
     type=click.FloatRange(1, 86400),
     help="Seconds between complete listings of a Makini account: how soon a disconnect in the dashboard is noticed.",
+)
+@click.option(
+    "--account-requests-per-second",
+    default=DEFAULT_PER_SECOND,
+    show_default=True,
+    type=click.FloatRange(0.1, 10_000),
+    help="Requests to one Makini account at most. A connection takes three to open and one to close.",
 )
 @click.option(
     "--leader-elect/--no-leader-elect",
@@ -58,6 +66,7 @@ def run(  # noqa: PLR0917 - click passes by name
     health: str | None,
     workers: int,
     account_relist: float,
+    account_requests_per_second: float,
     leader_elect: bool,
     lease_duration: float,
     identity: str | None,
@@ -71,6 +80,7 @@ def run(  # noqa: PLR0917 - click passes by name
         health=health,
         workers=workers,
         relist_every=timedelta(seconds=account_relist),
+        account_requests_per_second=account_requests_per_second,
         lease_duration=timedelta(seconds=lease_duration) if leader_elect else None,
         identity=own_identity(identity),
     )

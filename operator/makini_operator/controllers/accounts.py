@@ -31,6 +31,7 @@ from makini_operator.makini import (
     Forbidden,
     MakiniClient,
     MakiniError,
+    RateBudget,
     RateLimited,
     RemoteConnection,
     Unauthenticated,
@@ -78,6 +79,7 @@ class Account:
         session: aiohttp.ClientSession,
         installation_key: InstallationKey,
         relist_every: timedelta,
+        requests_per_second: float,
         on_listed: Callable[[Account, set[str]], Awaitable[None]],
         on_changed: Callable[[Account], None],
     ) -> None:
@@ -87,6 +89,7 @@ class Account:
         self._api, self._namespace, self._session = api, namespace, session
         self._installation_key = installation_key
         self._relist_every = relist_every
+        self._requests_per_second = requests_per_second
         self._on_listed, self._on_changed = on_listed, on_changed
         self._wake = asyncio.Event()
         self._secret_version = ""
@@ -198,7 +201,8 @@ class Account:
         return found["metadata"]["resourceVersion"], ClientCredentials(client_id=values[0], client_secret=values[1])
 
     def _new_client(self) -> MakiniClient:
-        return MakiniClient(url=self.key.url, credentials=self._credentials, session=self._session)
+        budget = RateBudget.of(self._requests_per_second)
+        return MakiniClient(url=self.key.url, credentials=self._credentials, session=self._session, budget=budget)
 
     def _set_trouble(self, trouble: Trouble | None) -> None:
         before, self.trouble = self.trouble, trouble

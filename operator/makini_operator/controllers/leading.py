@@ -60,6 +60,7 @@ class Leading:
                 session=makini,
                 installation_key=installation.key,
                 relist_every=self._settings.relist_every,
+                requests_per_second=self._settings.account_requests_per_second,
                 on_listed=wiring.account_listed,
                 on_changed=wiring.account_changed,
             )

@@ -6,12 +6,16 @@ anything is sent.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Self
 
 from makini_operator.makini.errors import RateLimited
 
+DEFAULT_PER_SECOND = 20.0
+"""Requests per second to one account; Makini publishes no limit."""
 _MAX_PAUSE = 3600.0  # seconds; a nonsensical Retry-After must not silence an account for days
 
 
@@ -29,7 +33,7 @@ class RateBudget:
     def __init__(
         self,
         *,
-        per_second: float = 20.0,
+        per_second: float = DEFAULT_PER_SECOND,
         burst: int = 20,
         concurrent: int = 8,
         monotonic: Callable[[], float] = time.monotonic,
@@ -43,6 +47,11 @@ class RateBudget:
         self._in_flight = asyncio.Semaphore(concurrent)
         self._monotonic = monotonic
         self._sleep = sleep
+
+    @classmethod
+    def of(cls, per_second: float) -> Self:
+        """A budget of so many requests per second, of which one second's worth may go out at once."""
+        return cls(per_second=per_second, burst=max(1, math.ceil(per_second)))
 
     def pause(self, seconds: float) -> None:
         """Send nothing for this account for so long (at most an hour); a pause is never shortened."""

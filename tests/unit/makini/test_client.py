@@ -219,6 +219,16 @@ async def test_a_short_pause_is_waited_out_by_a_write(server: Scripted) -> None:
     assert server.time.slept == [1.0]
 
 
+async def test_a_budget_of_a_rate_lets_one_second_of_it_out_at_once() -> None:
+    budget = RateBudget.of(2.5)
+    for _ in range(3):
+        async with budget.slot(patience=0):
+            pass
+    with pytest.raises(RateLimited):
+        async with budget.slot(patience=0):
+            pass
+
+
 async def test_clients_of_one_account_share_a_budget(server: Scripted) -> None:
     budget = RateBudget(per_second=2.0, burst=2, monotonic=server.time, sleep=server.time.sleep)
     first, second = (server.another_client(budget=budget) for _ in range(2))
