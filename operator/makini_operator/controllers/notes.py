@@ -13,6 +13,7 @@ from makini_operator.controllers.accounts import CredentialsMissing, trouble_of
 from makini_operator.controllers.workqueue import backoff
 from makini_operator.lifecycle.observation import Trouble
 from makini_operator.makini import ConnectionToken, MakiniError, OutcomeUnknown
+from makini_operator.manifests.secret import SecretRecord
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.reasons import Reason
 
@@ -54,8 +55,16 @@ class Note:
     """Digest of the CronJobs that the API server has accepted in a dry run."""
     without_runs: tuple[int, bool] | None = None
     """When runs of workflows were last looked for in vain: generation, and whether it was being deleted."""
+    secret_read: tuple[str, SecretRecord | None] | None = None
+    """In this reconcile: what bears the token Secret's name and is not ours."""
+    login_read: tuple[str, bool] | None = None
+    """In this reconcile: name of the login Secret, and whether it has data."""
     refused_in: tuple[int, bool] = (0, False)
     refusals: dict[Reason, Trouble] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A reconcile begins: what others own is read anew."""
+        self.secret_read = self.login_read = None
 
     def trouble_for(self, connection: MakiniConnection) -> Trouble | None:
         """How the last attempt failed; a changed spec or a deletion is a new beginning."""

@@ -48,7 +48,7 @@ class Observer:
             grant=allocator.grant_for(connection) if allocator else None,
             remote=remote,
             adoptable=adoptable,
-            secret=await self._secret_view(connection, endpoint),
+            secret=await self._secret_view(connection, endpoint, note),
             superseded_secrets=self._superseded(connection),
             workflows=await self._workflows.look(connection, endpoint, note, is_ending=is_ending),
             refusals=note.refusals_for(connection),
@@ -108,20 +108,31 @@ class Observer:
             after=allocator.trusted_listing(account),
         )
 
-    async def _secret_view(self, connection: MakiniConnection, endpoint: str) -> SecretView:
+    async def _secret_view(self, connection: MakiniConnection, endpoint: str, note: Note) -> SecretView:
         found = self._world.secrets.named(connection.metadata.namespace, connection.secret_name)
         if found is None or not secret.is_ours(found, connection):
-            found = await self._read_secret(connection)
+            found = await self._read_secret(connection, note)
         return secret.view(found, connection, url=endpoint)
 
-    async def _read_secret(self, connection: MakiniConnection) -> SecretRecord | None:
-        """A Secret that is not ours is in no watch; ours may have lost its label."""
+    async def _read_secret(self, connection: MakiniConnection, note: Note) -> SecretRecord | None:
+        """A Secret that is not ours is in no watch; ours may have lost its label. Read once for all steps.
+
+        That is enough: before a Secret is written it is read once more, and a write never overwrites one that came
+        between.
+        """
+        name = connection.secret_name
+        if note.secret_read and note.secret_read[0] == name:
+            return note.secret_read[1]
         try:
-            found = await self._world.api.get(SECRETS, connection.metadata.namespace, connection.secret_name)
+            found = await self._world.api.get(SECRETS, connection.metadata.namespace, name)
         except NotFound:
+            note.secret_read = (name, None)
             return None
         read = secret.record(found, self._world.installation.key)
-        return self._world.secrets.put(read) if secret.is_ours(read, connection) else read
+        if secret.is_ours(read, connection):
+            return self._world.secrets.put(read)
+        note.secret_read = (name, read)
+        return read
 
     def _superseded(self, connection: MakiniConnection) -> tuple[str, ...]:
         uid, name = connection.metadata.uid, connection.secret_name
@@ -133,12 +144,15 @@ class Observer:
         if connection.status.credits is not None and not note.login_version:
             return None
         name = connection.spec.authorization.credentials.secret_ref.name
+        if note.login_read and note.login_read[0] == name and not note.login_version:
+            return note.login_read[1]
         try:
             found = await self._world.api.get(SECRETS, connection.metadata.namespace, name)
         except NotFound:
             return False
         note.login_seen(found["metadata"]["resourceVersion"])
-        return bool(found.get("data"))
+        note.login_read = (name, bool(found.get("data")))
+        return note.login_read[1]
 
     def _may_post(self, connection: MakiniConnection, note: Note) -> bool:
         intent = connection.status.intent

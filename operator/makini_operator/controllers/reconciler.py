@@ -42,6 +42,8 @@ class Reconciler:
 
     async def reconcile(self, uid: str) -> timedelta | None:
         """Do all that can be done now for the connection with this uid; returns when to look again."""
+        if uid in self._notes:
+            self._notes[uid].begin()
         for _ in range(MAX_STEPS):
             connection = self._world.connections.get(uid)
             if connection is None:
