@@ -119,9 +119,11 @@ class Allocator:
             self._wake.clear()
 
     async def _settle(self) -> None:
-        """Commit until there is nothing left to say."""
-        while await self._decide():
-            pass
+        """Commit until there is nothing left to say; what comes meanwhile is gathered, so that one write serves it."""
+        is_changed = await self._decide()
+        while is_changed:
+            await asyncio.sleep(GATHER)
+            is_changed = await self._decide()
 
     # --- leading (rules 1 to 3) ------------------------------------------------------------------------------------
 
