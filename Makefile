@@ -138,6 +138,12 @@ EXPLORE_EXAMPLES ?= 2000
 explore: venv ## Explore the ledger's protocol and its code for long (EXPLORE_STATES for each scenario, EXPLORE_EXAMPLES)
 	@$(PYTHON) -u -m tests.model.explore --states $(EXPLORE_STATES)
 
-.PHONY: bench test-integrations
-bench test-integrations:
+BENCH_ARGS ?=
+
+.PHONY: bench
+bench: venv localkube ## Measure speed, memory and writes (docs/performance.md); BENCH_ARGS="--connections 200" for a short run
+	@$(PYTHON) -m tests.bench $(BENCH_ARGS)
+
+.PHONY: test-integrations
+test-integrations:
 	@echo "make $@ is not available in this version" >&2; exit 2
