@@ -33,6 +33,8 @@ _logger = logging.getLogger(__name__)
 
 GATHER = 0.25
 """Seconds to wait for more requests before a decision: one pool write serves them all."""
+TOUCHES = 16
+"""Connections that are touched at a time at a take-over."""
 RETRY = 1.0
 """Seconds to wait after a failed call to Kubernetes."""
 RETRY_AFTER_BUG = 5.0
@@ -136,9 +138,12 @@ class Allocator:
         except ReplyLost:
             raise LeadershipLost(f"whether this process leads pool {self.name} is unknown") from None
         await self._world.relist_connections()
-        for connection in self._world.connections:
-            if connection.spec.pool_ref.name == self.name and connection.status.credits is None:
-                await self._touch(connection)
+        unclaimed = [c for c in self._world.connections if c.spec.pool_ref.name == self.name and not c.status.credits]
+        for start in range(0, len(unclaimed), TOUCHES):
+            some = unclaimed[start : start + TOUCHES]
+            for outcome in await asyncio.gather(*map(self._touch, some), return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
         for account in self._world.accounts_of(pool):
             self.trusted_listing(account)
         self.is_leading = True
@@ -320,7 +325,7 @@ class Allocator:
         for request in decision.batch:
             self._requests.pop(request.uid, None)
             self._told.pop(request.uid, None)
-            self._world.queue.add(request.uid)
+            self._world.queue.add(request.uid, first=True)  # before those who only hear of a new position
         for place in decision.waiting:
             uid = place.request.uid
             said = notice(place, decision.available, self._told.get(uid))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -31,7 +32,8 @@ class WorkQueue:
         self._reconcile = reconcile
         self._workers = workers
         self._on_failure = on_failure
-        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[bool, int, str]] = asyncio.PriorityQueue()
+        self._added = itertools.count()
         self._waiting: set[str] = set()
         self._active: set[str] = set()
         self._again: set[str] = set()
@@ -44,14 +46,14 @@ class WorkQueue:
         """How many keys wait to be worked on, those with a delay not counted."""
         return len(self._waiting)
 
-    def add(self, key: str) -> None:
-        """Look at `key` as soon as a worker is free."""
+    def add(self, key: str, *, first: bool = False) -> None:
+        """Look at `key` as soon as a worker is free; `first`: before those that were added without."""
         self._cancel_timer(key)
         if key in self._active:
             self._again.add(key)
-        elif key not in self._waiting:
+        elif first or key not in self._waiting:
             self._waiting.add(key)
-            self._ready.put_nowait(key)
+            self._ready.put_nowait((not first, next(self._added), key))
 
     def add_after(self, key: str, delay: timedelta) -> None:
         """Look at `key` after `delay`, unless it is added earlier."""
@@ -78,10 +80,10 @@ class WorkQueue:
 
     async def _work(self) -> None:
         while True:
-            key = await self._ready.get()
-            self._waiting.discard(key)
-            if self._closing.is_set():
+            _, _, key = await self._ready.get()
+            if self._closing.is_set() or key not in self._waiting:  # not waiting: it was added twice, and is done
                 continue
+            self._waiting.discard(key)
             self._active.add(key)
             try:
                 await self._attempt(key)

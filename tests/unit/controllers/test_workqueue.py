@@ -75,6 +75,23 @@ async def test_keys_are_worked_on_in_the_order_in_which_they_came() -> None:
         assert [await work.next() for _ in "abc"] == ["a", "b", "c"]
 
 
+async def test_a_key_that_comes_first_overtakes_also_when_it_waits_already_and_is_worked_on_once() -> None:
+    work = Work()
+    async with running(work, workers=1) as queue:
+        queue.add("busy")
+        await work.next()
+        for key in "abc":
+            queue.add(key)
+        queue.add("c", first=True)
+        queue.add("d", first=True)
+        assert len(queue) == 4
+        for key in ["busy", *"cdab"]:
+            work.finish(key)
+        assert [await work.next() for _ in "cdab"] == ["c", "d", "a", "b"]
+        await turns()
+        assert (work.begun.empty(), len(queue)) == (True, 0)
+
+
 async def test_a_key_that_waits_is_worked_on_once_however_often_it_is_added() -> None:
     work = Work()
     async with running(work, workers=1) as queue:
