@@ -137,6 +137,7 @@ EXPLORE_EXAMPLES ?= 2000
 .PHONY: explore
 explore: venv ## Explore the ledger's protocol and its code for long (EXPLORE_STATES for each scenario, EXPLORE_EXAMPLES)
 	@$(PYTHON) -u -m tests.model.explore --states $(EXPLORE_STATES)
+	@$(PYTHON) -u -m tests.unit.exploration.explore --examples $(EXPLORE_EXAMPLES)
 
 BENCH_ARGS ?=
 

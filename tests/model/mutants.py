@@ -96,6 +96,12 @@ MUTANTS = (
     _mutant(9, "an intent allows a second POST", Scenario({"lost": 1}, is_exact=True), one_post=False),
     _mutant(
         9,
+        "a listing begun before the outcome was unknown is believed",
+        Scenario({"lost": 1, "relist": 1}, prologue=((0, "will post"), (-1, "P0 begins a routine")), is_exact=True),
+        doubt_outcome=False,
+    ),
+    _mutant(
+        9,
         "a recorded id is believed that is not listed any more",
         Scenario({"toggle": 2}, open=_OPEN),
         clear_unlisted=False,

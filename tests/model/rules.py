@@ -38,6 +38,7 @@ class Rules:
     finalizer_first: bool = True  # 9
     intent: bool = True  # 9
     one_post: bool = True  # 9: an intent allows one POST
+    doubt_outcome: bool = True  # 9: after an unknown outcome only a listing that begins then tells
     clear_unlisted: bool = True  # 9: a recorded id that Makini does not list is cleared
     close_lists: bool = True  # 10: list until none is left
     release: Precondition = "rv"  # 10

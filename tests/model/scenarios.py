@@ -16,7 +16,7 @@ DEPOSED = Scenario({"toggle": 1}, unwanted=(0,), prologue=((1, "claim of uid 1")
 
 COMPLETE = {
     "undisturbed": Scenario(is_exact=True),
-    "lost replies": Scenario({"toggle": 2, "lost": 2}, is_exact=True),
+    "lost replies": Scenario({"toggle": 2, "lost": 1}, is_exact=True),
     "slow listings": Scenario({"toggle": 2, "lost": 1}, open=_OPEN, is_exact=True, slow_listing=True),
     "deleted and created again": Scenario({"delete": 1, "recreate": 1, "lost": 1}, open=_OPEN, is_exact=True),
     "late requests": Scenario({"toggle": 1, "late": 1}),

@@ -64,7 +64,7 @@ def acts(s: State, p: int, i: int, rules: Rules, scenario: Scenario, *, is_calm:
     if task.kind == "close":
         yield _closes(s, p, free, task, scenario)
     elif task.kind == "post":
-        yield from _posts(s, p, free, task, scenario, is_calm=is_calm)
+        yield from _posts(s, p, task, rules, scenario, is_calm=is_calm)
     else:
         yield from _writes(s, p, task, rules, scenario, is_calm=is_calm)
 
@@ -75,24 +75,26 @@ def _closes(s: State, p: int, proc: Proc, task: Task, scenario: Scenario) -> Ste
     return Step(3, f"P{p} disconnects {task.arg}", with_proc(s._replace(alive=alive), p, after))
 
 
-def _posts(s: State, p: int, proc: Proc, task: Task, scenario: Scenario, *, is_calm: bool) -> Iterator[Step]:
+def _posts(s: State, p: int, task: Task, rules: Rules, scenario: Scenario, *, is_calm: bool) -> Iterator[Step]:
+    proc = s.procs[p]
+    assert proc is not None
+    proc = proc._replace(tasks=put(proc.tasks, task.conn.uid % len(s.conns), None))
     uid, account = task.conn.uid, scenario.accounts[task.conn.pool]
     row = Row(new_rid(s), uid, account)
     open_now = s._replace(alive=s.alive | {row})
     violation = ""
     if scenario.is_exact and any(r.uid == uid for r in s.alive):
         violation = f"a second connection of uid {uid} is opened"
+    unknown = doubt(proc, account, uid) if rules.doubt_outcome else proc
     label = f"P{p} opens connection {row.rid} for uid {uid}"
     yield Step(3, label, with_proc(open_now, p, opened(proc, row)), violation)
     if is_calm:
         return
     if left(s, "lost"):
-        yield Step(
-            3, label + ", reply lost", spend(with_proc(open_now, p, doubt(proc, account, uid)), "lost"), violation
-        )
+        yield Step(3, label + ", reply lost", spend(with_proc(open_now, p, unknown), "lost"), violation)
     if left(s, "late"):
         message = Message("post", task.conn)
-        late = spend(with_proc(s, p, doubt(proc, account, uid)), "late")._replace(net=s.net | {message})
+        late = spend(with_proc(s, p, unknown), "late")._replace(net=s.net | {message})
         yield Step(3, f"P{p} gives up opening uid {uid}; it may still arrive", late)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+
 from makini_operator.controllers import allocator, notes, reconciler
 
 STEP = timedelta(minutes=3)

@@ -66,10 +66,6 @@ def _no_list(patch: Patch) -> None:
     patch.setattr(World, "relist_connections", _nothing)
 
 
-def _no_account_listing(patch: Patch) -> None:
-    patch.setattr(Allocator, "trusted_listing", lambda *_: 0)
-
-
 def _store_goes_back(patch: Patch) -> None:
     def put(self: ObjectStore[Any], obj: Any) -> Any:
         uid = obj.metadata.uid
@@ -226,7 +222,11 @@ _TAKEN: tuple[Move, ...] = (("start", ()), ("run", (1, 400)))
 _CLAIMING: tuple[Move, ...] = (*_ONLY_A, ("until", (0, "patch a |credits")))
 _OPENING: tuple[Move, ...] = (*_ONLY_A, ("until", (0, "open")))
 _OPEN: tuple[Move, ...] = (*_ONLY_A, ("run", (0, 400)))
+_B_GRANTED: tuple[Move, ...] = (*_CLAIMING, *_B_TOO, ("watch", (0, 50)), ("around", (0, "patch a ", 60)))
 _DEPOSED = (*_CLAIMING, *_B_TOO, *_TAKEN)
+
+DURING_A_LISTING: tuple[Move, ...] = (*_OPENING, ("relist", (0,)), ("perform", (0, 1)), ("perform", (0, 2)))
+"""The account is listed, then a connection is opened, and neither answer has arrived."""
 
 MUTANTS = (
     Mutant(1, "writes name the uid only", _uid_only, _DEPOSED),
@@ -247,16 +247,20 @@ MUTANTS = (
             ("push", (1, 60)),
         ),
     ),
-    Mutant(2, "nothing is touched", _no_touch, _DEPOSED),
-    Mutant(2, "the account is not listed", _no_account_listing, (*_OPEN, ("crash", (0,)), ("wipe", ("a",)), *_B_TOO)),
+    Mutant(2, "nothing is touched", _no_touch, (*_CLAIMING, *_B_TOO, ("start", ()), ("around", (1, "patch a ", 60)))),
     Mutant(3, "the holder is not looked at", _no_holder_check, _DEPOSED),
-    Mutant(4, "the store goes back", _store_goes_back, (*_CLAIMING, *_B_TOO, ("push", (0, 12)))),
-    Mutant(5, "grants that are not seen are not counted", _grants_not_counted),
+    Mutant(
+        4,
+        "the store goes back",
+        _store_goes_back,
+        (*_CLAIMING, *_B_TOO, ("around", (0, "open", 60)), ("watch", (0, 10)), ("around", (0, "open", 60))),
+    ),
+    Mutant(5, "grants that are not seen are not counted", _grants_not_counted, _B_GRANTED),
     Mutant(5, "what is alive at Makini is not counted", _alive_not_counted, (*_OPEN, *_B_TOO, ("wipe", ("a",)))),
     Mutant(6, "the batch is not limited", _no_limit),
     Mutant(6, "a failed commit is taken for done", _commit_ignored, _DEPOSED),
     Mutant(7, "a claim is written on whatever version is the newest", _any_version, _DEPOSED),
-    Mutant(8, "a grant is forgotten when it was sent", _forgotten_when_sent, (*_CLAIMING, *_B_TOO)),
+    Mutant(8, "a grant is forgotten when it was sent", _forgotten_when_sent, _B_GRANTED),
     Mutant(9, "the finalizer comes later", _no_finalizer, _OPENING),
     Mutant(9, "an intent allows a second POST", _second_post, _OPENING),
     Mutant(9, "a lost reply raises no doubt", _no_doubt, _OPENING),
@@ -268,7 +272,7 @@ MUTANTS = (
         11,
         "a listing forgets what happened while it was read",
         _old_listing_counts,
-        (*_OPENING, ("relist", (0,)), ("perform", (0, 1)), ("perform", (0, 2))),
+        DURING_A_LISTING,
     ),
     Mutant(12, "decisions believe the stored number", _stored_number),
 )

@@ -53,8 +53,8 @@ class Process:
         self.wiring = Wiring(
             self.world,
             lead=lambda allocator: self.allocators.update({allocator.uid: allocator}),
-            stop=lambda uid: self._stop(uid),
-            close=lambda key: self._closed.add(key),
+            stop=self._stop,
+            close=self._closed.add,
         )
         self.reconciler = Reconciler(self.world)
         self._read = 0
@@ -79,7 +79,7 @@ class Process:
             installation_key=KEY,
             relist_every=timedelta(minutes=10),
             on_listed=self._listed,
-            on_changed=lambda account: self.wiring.account_changed(account),
+            on_changed=self._changed,
         )
         calls: Any = MakiniCalls(self._makini)
         account.identity, account.client = "account", calls
@@ -87,6 +87,9 @@ class Process:
 
     async def _listed(self, account: Account, tags: set[str]) -> None:
         await self.wiring.account_listed(account, tags)
+
+    def _changed(self, account: Account) -> None:
+        self.wiring.account_changed(account)
 
     def _stop(self, uid: str) -> None:
         self.allocators.pop(uid, None)

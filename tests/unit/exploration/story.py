@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from tests.unit.exploration.calls import Call
+from tests.unit.exploration.calls import Call, Task
 from tests.unit.exploration.cluster import Cluster
 from tests.unit.exploration.process import KEY, Process
 from tests.unit.exploration.vendor import Makini
@@ -85,6 +85,17 @@ class Story:
                 return
             if process.has_ended or not self._go_on(process, is_blind=True):
                 return
+
+    def around(self, which: int, what: str, steps: int) -> None:
+        """It goes on blindly, but calls that begin so wait."""
+        process = self._process(which)
+        for _ in range(steps if process else 0):
+            assert process is not None
+            process.begin()
+            tasks = [t for t in process.tasks.values() if t.call and not t.call.what.startswith(what)]
+            if process.has_ended or not tasks:
+                return
+            self._answer_in_turn(process, tasks[0])
 
     def watch(self, which: int, count: int) -> None:
         process = self._process(which)
@@ -278,10 +289,13 @@ class Story:
         process.begin()
         tasks = [t for t in process.tasks.values() if t.call]
         if tasks:
-            process.answer(tasks[0])
-            if not process.has_ended and tasks[0].name in process.tasks:
-                process.tasks[tasks[0].name] = process.tasks.pop(tasks[0].name)
+            self._answer_in_turn(process, tasks[0])
         return bool(tasks) or has_news or process.has_work
+
+    def _answer_in_turn(self, process: Process, task: Task) -> None:
+        process.answer(task)
+        if task.name in process.tasks:
+            process.tasks[task.name] = process.tasks.pop(task.name)
 
     def _with_task(self, which: int, task: int, do: Any) -> None:
         process = self._process(which)
