@@ -2,5 +2,5 @@
 
 Pure functions over snapshots, small enough to read in one sitting. The protocol that
 surrounds them (who may write, on which version) is in `controllers/allocator.py`; why the
-two together cannot over-grant is in `docs/architecture.md`.
+two together cannot over-grant is in `docs/credits.md`.
 """

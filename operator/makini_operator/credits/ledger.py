@@ -4,7 +4,7 @@ The promise is that a pool never grants more than its limit. This module is the 
 `decide` looks at a snapshot and says what is held and whom to grant. The other half, the
 order of reads and writes that makes a snapshot trustworthy, is `controllers/allocator.py`.
 
-Two rules matter here (numbers as in docs/architecture.md):
+Two rules matter here (numbers as in docs/credits.md):
 
 * Rule 5: `held` is a *union* over uids of claims seen, grants not seen yet, and connections
   alive at Makini. It is recomputed from scratch each time and never added to or subtracted
