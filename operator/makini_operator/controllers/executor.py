@@ -123,7 +123,10 @@ class Executor:
     # --- Makini ----------------------------------------------------------------------------------------------------
 
     async def _open(self, action: actions.Open, o: Observation, note: Note) -> bool:
-        """Exactly one POST for one recorded intent; from before it until its outcome is known, the tag is in doubt."""
+        """Exactly one POST for one recorded intent; from before it until its outcome is known, the tag is in doubt.
+
+        The doubt is raised once more after the call: a listing that began while it was under way does not tell.
+        """
         account = self._account(o)
         login_version, login = await self._login(o.connection)
         tag = self._world.tag_of(o.connection)
@@ -143,10 +146,13 @@ class Executor:
         except (MakiniError, CredentialsMissing) as error:
             if isinstance(error, CredentialsMissing) or error.certainly_no_effect:
                 account.index.settle(tag)
+            else:
+                account.index.doubt(tag)
             if isinstance(error, Rejected):
                 note.refused(o.connection, _refusal(error, o.connection), login_version=login_version)
                 return True
             raise
+        account.index.doubt(tag)
         issued_at = datetime.now(UTC)
         opened = await account.client.current(token.token)
         note.held = HeldToken(opened.id, token, issued_at)
