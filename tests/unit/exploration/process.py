@@ -15,10 +15,11 @@ from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.installation import Installation
 from makini_operator.controllers.reconciler import Reconciler
 from makini_operator.controllers.wiring import Wiring
-from makini_operator.controllers.world import LeadershipLost, World
+from makini_operator.controllers.world import World
 from makini_operator.kube.api import CONNECTIONS, POOLS
 from makini_operator.kube.errors import KubeError, NotFound
 from makini_operator.kube.events import EventRecorder
+from makini_operator.kube.lease import LeadershipLost
 from makini_operator.lifecycle.marker import InstallationKey
 
 KEY = InstallationKey(b"k" * 32)
@@ -32,8 +33,8 @@ class Keys:
     def __init__(self) -> None:
         self.waiting: dict[str, None] = {}
 
-    def add(self, uid: str) -> None:
-        self.waiting[uid] = None
+    def add(self, uid: str, *, first: bool = False) -> None:
+        self.waiting = {uid: None} | self.waiting if first else self.waiting | {uid: None}
 
 
 class Process:
@@ -78,6 +79,7 @@ class Process:
             session=session,
             installation_key=KEY,
             relist_every=timedelta(minutes=10),
+            requests_per_second=1.0,
             on_listed=self._listed,
             on_changed=self._changed,
         )
