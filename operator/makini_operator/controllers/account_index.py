@@ -142,11 +142,11 @@ class AccountIndex:
         return tuple(sorted(self._by_tag.get(tag, ())))
 
     def _is_absent(self, recorded_id: str, ids: tuple[str, ...], tag: str) -> bool:
-        """Missing in two complete listings in a row: paging can lose a row once."""
+        """Missing in a complete listing, and again in one that began after that was noticed: paging can lose a row."""
         if recorded_id in ids:
             self._missed.pop(recorded_id, None)
             return False
-        first, _ = self._missed.setdefault(recorded_id, (self.completed, tag))
+        first, _ = self._missed.setdefault(recorded_id, (self._begun, tag))
         if self.completed > first:
             return True
         if max(self._begun, self._wanted) <= first:

@@ -102,7 +102,6 @@ def test_with_all_rules_the_same_stories_hold(mutant: Mutant) -> None:
         assert search(range(5), opening=mutant.opening) is None
 
 
-@pytest.mark.xfail(reason="Executor._open raises its doubt before the POST only: a listing under way then ends it")
 @pytest.mark.usefixtures("patch")
 def test_a_listing_begun_before_an_opening_took_effect_does_not_tell_its_outcome() -> None:
     assert search(range(5), opening=DURING_A_LISTING) is None
