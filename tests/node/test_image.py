@@ -35,7 +35,8 @@ def test_the_sandbox_answers_requests(node: Cluster, namespace: str) -> None:
 def test_the_operator_reads_the_cluster_although_unused_models_are_left_out(node: Cluster, namespace: str) -> None:
     pods = Pods(node, namespace)
     definitions = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
-    rules = yaml.safe_load((ROOT / "charts/makini-operator/files/cluster-rules.yaml").read_text())
+    files = (ROOT / "charts/makini-operator/files" / name for name in ("cluster-rules.yaml", "namespace-rules.yaml"))
+    rules = [rule for file in files for rule in yaml.safe_load(file.read_text())]
     rbac = "rbac.authorization.k8s.io"
     name = f"operator-of-{namespace}"
     account = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}

@@ -103,7 +103,8 @@ class Lease:
                 if holder != led_by:
                     led_by = holder
                     _logger.info("standing by: %s leads", holder)
-            await self._pause(max(0.05, min(self._timing.look, self._seen_at + self._timing.duration - self._clock())))
+            until_it_ends = self._seen_at + self._timing.duration - self._clock()
+            await self._pause(min(self._timing.look, until_it_ends) if until_it_ends > 0 else self._timing.look)
 
     async def keep(self) -> None:
         """Renew until cancelled. Raises `LeadershipLost` when another process has it, or it could not be renewed."""
