@@ -8,14 +8,13 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from tests.bench import measure
 from tests.bench.client import CONNECTIONS, POOLS, SECRETS, Client, Object, by_kind, opened, path, say, together
-from tests.bench.scene import NAMESPACE, POOL, Scene, connection
+from tests.bench.scene import NAMESPACE, POOL, QUIET_WINDOW, QUIET_WINDOWS, Scene, connection
 from tests.harness.process import Process
 from tests.harness.rig import OPERATOR_NAMESPACE, OPERATOR_USER
 
@@ -28,11 +27,8 @@ from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniCon
 from makini_operator.sandbox.context import account_id
 from makini_operator.sandbox.store import Store
 
-WITHIN = 600.0
 SPARE = 10
 """Credits that nobody holds, for the new connection."""
-QUIET = 0.05
-"""Part of a core, over a second, below which the operator has settled."""
 
 
 def run(scene: Scene, *, connections: int, idle_seconds: float) -> dict[str, Any]:
@@ -54,13 +50,14 @@ async def _run(scene: Scene, connections: int, idle_seconds: float) -> dict[str,
         span = measure.CpuSpan(operator.pid)
         granted = await _until_status(scene, admin, "newcomer", "credits", started)
         ready = await _until_status(scene, admin, "newcomer", "connectionID", started)
-        quiet = await _until_quiet(scene, operator, started)
+        await scene.until_quiet(operator)
+        quiet = time.monotonic() - started - QUIET_WINDOW * QUIET_WINDOWS
         start_cpu = span.cpu()
         written = by_kind(scene.cluster.writes(position, user=OPERATOR_USER))
         second = time.monotonic()
         await admin.send("POST", path(CONNECTIONS, NAMESPACE), connection("latecomer"))
         later = await _until_status(scene, admin, "latecomer", "credits", second)
-        await _until_quiet(scene, operator, second)
+        await scene.until_quiet(operator)
         peak = measure.peak_mib(operator.pid)
         idle = await _idle(scene, operator, idle_seconds)
         pool = await admin.send("GET", f"{POOLS}/{POOL}")
@@ -84,7 +81,7 @@ async def _template(scene: Scene, admin: Client) -> Object:
     """One connection that the operator itself has made Active."""
     await admin.send("POST", path(CONNECTIONS, NAMESPACE), connection("template"))
     await _until_status(scene, admin, "template", "token", time.monotonic())
-    await _wait(scene, partial(_is_active, admin, "template"))
+    await scene.until("template: Active", partial(_is_active, admin, "template"))
     return await admin.send("GET", path(CONNECTIONS, NAMESPACE, "template"))
 
 
@@ -126,36 +123,13 @@ async def _until_status(scene: Scene, admin: Client, name: str, field: str, sinc
     async def has_it() -> bool:
         return bool((await admin.send("GET", path(CONNECTIONS, NAMESPACE, name))).get("status", {}).get(field))
 
-    await _wait(scene, has_it)
+    await scene.until(f"{name}: {field}", has_it)
     return time.monotonic() - since
 
 
 async def _is_active(admin: Client, name: str) -> bool:
     obj = await admin.send("GET", path(CONNECTIONS, NAMESPACE, name))
     return obj["status"].get("phase") == "Active" and "intent" not in obj["status"]
-
-
-async def _wait(scene: Scene, is_so: Callable[[], Any], *, every: float = 0.1) -> None:
-    deadline, said = time.monotonic() + WITHIN, time.monotonic()
-    while not await is_so():
-        scene.check()
-        assert time.monotonic() < deadline, scene.operators[-1].text()[-3000:]
-        if time.monotonic() - said > 5:
-            said = time.monotonic()
-            say(f"waiting: operator has {measure.resident_mib(scene.operators[-1].pid):.0f} MiB")
-        await asyncio.sleep(every)
-
-
-async def _until_quiet(scene: Scene, operator: Process, since: float) -> float:
-    """Seconds from `since` until two windows of a second in a row in which the operator does next to nothing."""
-    quiet = 0
-    while quiet < 2:
-        span = measure.CpuSpan(operator.pid)
-        await asyncio.sleep(1)
-        quiet = quiet + 1 if span.cpu() < QUIET else 0
-        scene.check()
-        assert time.monotonic() - since < WITHIN, "the operator does not come to rest"
-    return time.monotonic() - since - 2
 
 
 async def _idle(scene: Scene, operator: Process, seconds: float) -> dict[str, Any]:

@@ -21,14 +21,13 @@ from tests.bench.client import (
     say,
     together,
 )
-from tests.bench.scene import NAMESPACE, POOL, Scene, connection
+from tests.bench.scene import NAMESPACE, POOL, WITHIN, Scene, connection
 from tests.harness.process import Process
 from tests.harness.rig import OPERATOR_USER
 
 from makini_operator.resources.connection import CONNECTION_FINALIZER
 
 FLOOR = "floor"
-WITHIN = 1200.0
 _CHATTER = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"}
 
 
@@ -44,7 +43,7 @@ async def _run(scene: Scene, connections: int, credits: int, releases: int) -> d
         async with Observed(admin, NAMESPACE).watching() as seen:
             start, reads = scene.cluster.audit_position(), _secret_reads(scene)
             settled = await _settle(scene, operator, admin, seen, connections, credits)
-            await _until_quiet(scene, operator)
+            await scene.until_quiet(operator)  # writes that come after the last Ready count
             reads = _secret_reads(scene) - reads
             written = scene.cluster.writes(start, user=OPERATOR_USER)
             writes, waiting = by_kind(written), set(seen.phases("Waiting"))
@@ -73,13 +72,11 @@ async def _run(scene: Scene, connections: int, credits: int, releases: int) -> d
 
 async def _until_led(scene: Scene, admin: Client) -> None:
     """Until the pool says Ready, so that its start is not measured."""
-    for _ in range(600):
-        status = (await admin.send("GET", f"{POOLS}/{POOL}")).get("status", {})
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", [])):
-            return
-        scene.check()
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"the pool is not ready: {scene.operators[-1].text()[-2000:]}")
+
+    async def is_led() -> bool:
+        return _is_ready(await admin.send("GET", f"{POOLS}/{POOL}"))
+
+    await scene.until("leading", is_led)
 
 
 async def _settle(  # noqa: PLR0917 - one step of _run
@@ -113,16 +110,6 @@ async def _settle(  # noqa: PLR0917 - one step of _run
     }
     say(f"settled: {found}")
     return found
-
-
-async def _until_quiet(scene: Scene, operator: Process) -> None:
-    """Until a second passes in which the operator does next to nothing: writes that come after the last Ready count."""
-    for _ in range(60):
-        span = measure.CpuSpan(operator.pid)
-        await asyncio.sleep(1)
-        if span.cpu() < 0.03:
-            return
-        scene.check()
 
 
 async def _release(scene: Scene, operator: Process, admin: Client, seen: Observed, releases: int) -> dict[str, Any]:

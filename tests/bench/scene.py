@@ -1,20 +1,29 @@
 """What each measurement plays on: a control plane, a sandbox and the operator, all its own, and what a user applies."""
 
+import asyncio
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.client import Object, say
+from tests.bench import measure
+from tests.bench.client import SAY_EVERY, Object, say
 from tests.harness import Rig, Sandbox
 from tests.harness.process import Process
 from tests.localkube import LocalKube
 
 NAMESPACE, POOL, ACCOUNT, LOGIN = "bench", "bench", "bench-account", "customer-login"
+WITHIN = 1200.0
+"""Seconds after which what has not come true is given up."""
+QUIET = 0.05
+"""Part of a core below which the operator does next to nothing."""
+QUIET_WINDOW, QUIET_WINDOWS = 1.0, 2
+"""Seconds of one window, and how many in a row."""
 REQUESTS_PER_SECOND = 10_000
 """What the operator is allowed to ask of the sandbox: here Makini must not be what is waited for."""
 
@@ -66,6 +75,27 @@ class Scene:
         self.cluster.check()
         for process in self.operators[-1:]:
             assert process.is_running, f"the operator has ended\n{process.text()[-3000:]}"
+
+    async def until(self, what: str, is_so: Callable[[], Awaitable[Any]]) -> None:
+        """Ask ten times a second until it is so; fails when it is not in time, or the operator has ended."""
+        deadline, said = time.monotonic() + WITHIN, time.monotonic()
+        while not await is_so():
+            self.check()
+            assert time.monotonic() < deadline, f"{what}: not in time\n{self.operators[-1].text()[-3000:]}"
+            if time.monotonic() - said > SAY_EVERY:
+                said = time.monotonic()
+                say(f"{what}: operator has {measure.resident_mib(self.operators[-1].pid):.0f} MiB")
+            await asyncio.sleep(0.1)
+
+    async def until_quiet(self, operator: Process) -> None:
+        """Until the operator does next to nothing in two windows of a second in a row."""
+        deadline, windows = time.monotonic() + WITHIN, 0
+        while windows < QUIET_WINDOWS:
+            span = measure.CpuSpan(operator.pid)
+            await asyncio.sleep(QUIET_WINDOW)
+            windows = windows + 1 if span.cpu() < QUIET * QUIET_WINDOW else 0
+            self.check()
+            assert time.monotonic() < deadline, "the operator does not come to rest"
 
 
 def connection(name: str, namespace: str = NAMESPACE, **metadata: Any) -> Object:

@@ -9,19 +9,16 @@ says whether anything would be stranded without an operator; `helm uninstall` as
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import click
 
+from makini_operator.cli.cluster import call
 from makini_operator.kube.api import CONNECTIONS, POOLS, KubeApi, Object, Resource
 from makini_operator.kube.errors import Conflict, Forbidden, KubeError, NotFound, ReplyLost
-from makini_operator.kube.session import ConfigurationError, load_configuration, open_session
 from makini_operator.resources.connection import CONNECTION_FINALIZER
 from makini_operator.resources.pool import POOL_FINALIZER
 
@@ -42,7 +39,6 @@ To keep the operator: helm rollback, because Helm upgrades no release that it ha
 SHOWN = 20
 """How many objects `--check` lists: a hook's output is one line of a log."""
 _HINT = "\n    needed is the right to update makiniconnections/abandon"
-_T = TypeVar("_T")
 
 
 def _count(number: int, what: str) -> str:
@@ -123,7 +119,7 @@ def abandon(
     _check_usage(connection, pool, everything=everything or check)
     if with_pools and not check:
         raise click.UsageError("--with-pools goes with --check")
-    held = _call(lambda api: _one(api, connection) if connection else _all(api, pool))
+    held = call(lambda api: _one(api, connection) if connection else _all(api, pool))
     if check:
         _refuse_to_strand([each for each in held if each.is_connection or with_pools])
         return
@@ -132,7 +128,7 @@ def abandon(
         return
     if not yes:
         click.confirm(_question(held), abort=True)
-    failed = _call(lambda api: _let_all_go(api, held))
+    failed = call(lambda api: _let_all_go(api, held))
     if failed:
         raise click.ClickException(f"{failed} of {_count(len(held), 'object')} not abandoned")
 
@@ -144,19 +140,6 @@ def _check_usage(connection: str | None, pool: str | None, *, everything: bool) 
         raise click.UsageError("--pool goes with --all")
     if connection and not re.fullmatch(r"[^/]+/[^/]+", connection):
         raise click.UsageError(f"expected NAMESPACE/NAME, found {connection!r}")
-
-
-def _call(what: Callable[[KubeApi], Awaitable[_T]]) -> _T:
-    """Do something with the cluster; whatever goes wrong there is a line for the user, not a traceback."""
-
-    async def connected() -> _T:
-        async with open_session(await load_configuration()) as session:
-            return await what(KubeApi(session))
-
-    try:
-        return asyncio.run(connected())
-    except (ConfigurationError, KubeError, OSError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 # --- looking -----------------------------------------------------------------------------------------------------

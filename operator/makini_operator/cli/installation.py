@@ -7,18 +7,14 @@ no connection is taken for an orphan, so the rest of the backup may come later.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import click
 
+from makini_operator.cli.cluster import call
 from makini_operator.controllers.installation import RESTORING, SECRET_NAME, InstallationError, read_installation
 from makini_operator.kube.api import NAMESPACES, SECRETS, KubeApi, Object
-from makini_operator.kube.errors import KubeError, NotFound
-from makini_operator.kube.session import ConfigurationError, load_configuration, open_session
+from makini_operator.kube.errors import NotFound
 
 _CONFIRM = """\
 The connections at Makini that the other cluster opened will be this one's: they are adopted by the resources of the
@@ -41,7 +37,7 @@ def installation() -> None:
 @_namespace
 def show(namespace: str) -> None:
     """Print which cluster the installation is bound to, and whether a restore is going on."""
-    found, here = _run(lambda api: _read(api, namespace))
+    found, here = call(lambda api: _read(api, namespace))
     bound = _text(found, "cluster")
     click.echo(f"installation: {_text(found, 'id')}\nbound to:     {bound}\nthis cluster: {here}")
     if bound != here:
@@ -55,13 +51,13 @@ def show(namespace: str) -> None:
 @_yes
 def confirm(namespace: str, *, yes: bool) -> None:
     """Bind the installation to this cluster, and let restored resources find their connections."""
-    found, here = _run(lambda api: _read(api, namespace))
+    found, here = call(lambda api: _read(api, namespace))
     if _text(found, "cluster") == here:
         click.echo("The installation is bound to this cluster already: nothing to confirm.")
         return
     if not yes:
         click.confirm(_CONFIRM, abort=True)
-    _run(lambda api: _write(api, found, {"cluster": here, RESTORING: "true"}))
+    call(lambda api: _write(api, found, {"cluster": here, RESTORING: "true"}))
     click.echo("Confirmed. When everything is restored and Ready: makini-operator installation finish")
 
 
@@ -70,7 +66,7 @@ def confirm(namespace: str, *, yes: bool) -> None:
 @_yes
 def finish(namespace: str, *, yes: bool) -> None:
     """End the restore: from then on connections that no resource claims are disconnected again."""
-    found, here = _run(lambda api: _read(api, namespace))
+    found, here = call(lambda api: _read(api, namespace))
     if _text(found, "cluster") != here:
         raise click.ClickException("the installation is bound to another cluster: see `installation show`")
     if not _is_restoring(found):
@@ -78,7 +74,7 @@ def finish(namespace: str, *, yes: bool) -> None:
         return
     if not yes:
         click.confirm(_FINISH, abort=True)
-    _run(lambda api: _write(api, found, {RESTORING: None}))
+    call(lambda api: _write(api, found, {RESTORING: None}))
     click.echo("Finished.")
 
 
@@ -87,10 +83,13 @@ async def _read(api: KubeApi, namespace: str) -> tuple[Object, str]:
     try:
         found = await api.get(SECRETS, namespace, SECRET_NAME)
     except NotFound:
-        raise InstallationError(
+        raise click.ClickException(
             f"Secret {namespace}/{SECRET_NAME} does not exist: restore it from a backup before anything else"
         ) from None
-    read_installation(found, namespace, here)
+    try:
+        read_installation(found, namespace, here)
+    except InstallationError as error:
+        raise click.ClickException(str(error)) from None
     return found, here
 
 
@@ -111,15 +110,3 @@ def _text(found: Object, name: str) -> str:
 
 def _is_restoring(found: Object) -> bool:
     return RESTORING in found["data"]
-
-
-def _run(work: Callable[[KubeApi], Awaitable[Any]]) -> Any:
-    async def connected() -> Any:
-        async with open_session(await load_configuration()) as session:
-            return await work(KubeApi(session))
-
-    try:
-        return asyncio.run(connected())
-    except (ConfigurationError, InstallationError, KubeError) as error:
-        click.echo(f"makini-operator: {error}", err=True)
-        sys.exit(1)

@@ -113,7 +113,7 @@ class AccountIndex:
         if not is_complete:
             self._asked.add(tag)
         recorded = self._entries.get(recorded_id) if recorded_id else None
-        is_unmarked = recorded is not None and recorded.marker is None
+        is_unmarked = recorded is not None and (recorded.marker is None or recorded.marker.tag != tag)
         is_absent = False
         if recorded_id is not None and is_wanted and is_complete and not is_unmarked:
             is_absent = self._is_absent(recorded_id, ids, tag)

@@ -29,12 +29,8 @@ class Health:
         self._read_at: float | None = None
 
     def cluster_was_read(self) -> None:
-        """Everything was listed just now."""
+        """Everything was listed just now; by one that stands by, the Lease was read."""
         self._read_at = asyncio.get_running_loop().time()
-
-    def lease_was_read(self) -> None:
-        """The one who stands by has seen the Lease just now."""
-        self.cluster_was_read()
 
     def begins_to_lead(self) -> None:
         """From now on only a complete read of the cluster counts."""

@@ -54,7 +54,7 @@ class Operator:
 
     async def _take_turns(self, lease: Lease) -> None:
         """Stand by, lead, give the Lease back."""
-        acquiring = asyncio.ensure_future(lease.acquire(on_look=self._health.lease_was_read))
+        acquiring = asyncio.ensure_future(lease.acquire(on_look=self._health.cluster_was_read))
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -111,9 +111,11 @@ class Wiring:
         if installation.trouble or installation.is_restoring or not self._lost(account):
             return
         await self._world.relist_connections()
+        recorded = {connection.status.connection_id for connection in self._world.connections}
         for tag in self._lost(account):
             for connection_id in account.index.with_tag(tag):
-                await self._disconnect_lost(account, connection_id)
+                if connection_id not in recorded:  # else its marker is another's: its own resource says so
+                    await self._disconnect_lost(account, connection_id)
 
     async def _disconnect_lost(self, account: Account, connection_id: str) -> None:
         try:

@@ -127,9 +127,17 @@ class Lease:
         self._is_mine = False
         try:
             async with asyncio.timeout(RELEASE_WITHIN):
-                await self._write(holder="", duration=1)
+                await self._give_back()
         except (KubeError, TimeoutError) as error:
             _logger.warning("the Lease could not be given back: %s", str(error) or "no answer in time")
+
+    async def _give_back(self) -> None:
+        try:
+            await self._write(holder="", duration=1)
+        except (Conflict, ReplyLost):  # a renewal was under way when its task was cancelled
+            self._current = await self._api.get(LEASES, self._namespace, LEASE_NAME)
+            if self._spec.get("holderIdentity") == self.identity:
+                await self._write(holder="", duration=1)
 
     async def _take(self) -> str:
         """Take the Lease if it is free; returns who holds it."""

@@ -64,7 +64,7 @@ class RemoteView:
     is_recorded_absent: bool
     """The id in status was missing in two complete listings in a row."""
     is_recorded_unmarked: bool = False
-    """The id in status is alive, but its name has lost our marker: somebody has renamed it."""
+    """The id in status is alive, but its name does not have this connection's marker: somebody has renamed it."""
 
 
 class SecretState(Enum):

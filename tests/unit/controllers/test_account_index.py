@@ -259,6 +259,13 @@ def test_a_connection_that_has_lost_its_marker_is_alive_and_never_absent(index: 
         assert (view.is_recorded_unmarked, view.is_recorded_absent) == (True, False)
 
 
+def test_a_recorded_connection_with_the_marker_of_another_is_alive_and_never_absent(index: AccountIndex) -> None:
+    for _ in range(3):
+        listing(index, ("c1", OTHER))
+        view = index.view("acme", recorded_id="c1")
+        assert (view.ids, view.is_recorded_unmarked, view.is_recorded_absent) == ((), True, False)
+
+
 def test_a_connection_that_gets_its_marker_back_is_itself_again(index: AccountIndex) -> None:
     listing(index, ("c1", None))
     listing(index, ("c1", ACME))
