@@ -11,13 +11,16 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import kopf
 from kubernetes.aio.client.configuration import Configuration
 
 from makini_operator.controllers.world import World
+from makini_operator.kube.api import TAKEN_AT_ONCE
 from makini_operator.kube.session import open_session
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
 from makini_operator.resources.base import GROUP, VERSION
@@ -131,16 +134,47 @@ def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) ->
         return kopf.AiohttpSession(aiohttp_session=session, server=configuration.host, default_namespace="default")
 
 
+class _Intake:
+    """Hands what kopf hears over to the main loop, in order, some at a time: a first listing must not hold it up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heard: deque[Callable[[], object]] = deque()
+        self._is_taking = False
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Called in kopf's thread."""
+        self._heard.append(call)
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        if not self._is_taking:
+            self._is_taking = True
+            self._loop.call_soon(self._take_some)
+
+    def _take_some(self) -> None:
+        """Some now, the others in the loop's next turn; one that fails does not keep them back."""
+        try:
+            for _ in range(min(len(self._heard), TAKEN_AT_ONCE)):
+                self._heard.popleft()()
+        finally:
+            self._is_taking = bool(self._heard)
+            if self._is_taking:
+                self._loop.call_soon(self._take_some)
+
+
 def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.AbstractEventLoop) -> None:
+    intake = _Intake(loop)
+
     def heard(
         take: Callable[[dict[str, Any]], object], forget: Callable[[str, str], None]
     ) -> Callable[..., Awaitable[None]]:
         async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
             raw = dict(body)
             if type == _DELETED:
-                loop.call_soon_threadsafe(forget, raw["metadata"]["uid"], raw["metadata"]["resourceVersion"])
+                intake.put(partial(forget, raw["metadata"]["uid"], raw["metadata"]["resourceVersion"]))
             else:
-                loop.call_soon_threadsafe(take, raw)
+                intake.put(partial(take, raw))
 
         return handle
 

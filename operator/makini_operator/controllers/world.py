@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,7 +21,7 @@ from makini_operator.kube.api import CONNECTIONS, CRON_JOBS, NAMESPACES, POOLS, 
 from makini_operator.kube.errors import NotFound
 from makini_operator.kube.events import EventRecorder
 from makini_operator.kube.owners import OwnerIndex
-from makini_operator.kube.store import ObjectStore
+from makini_operator.kube.store import ObjectStore, Stored
 from makini_operator.lifecycle import marker
 from makini_operator.manifests import secret, workflow
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from makini_operator.controllers.allocator import Allocator
     from makini_operator.controllers.workqueue import WorkQueue
 
+T = TypeVar("T", bound=Stored)
 _logger = logging.getLogger(__name__)
 
 
@@ -78,7 +79,7 @@ class World:
     def take_connection(self, obj: Object) -> MakiniConnection | None:
         """Put a connection into the store; None if it cannot be read, which is logged once for each version."""
         try:
-            return self.connections.put(MakiniConnection.parse(obj))
+            return _take(self.connections, obj, MakiniConnection.parse)
         except ValidationError as error:
             self._remember_unreadable(obj)
             _logger.warning("MakiniConnection %s is unreadable: %s", _name(obj), _in_short(error))
@@ -87,22 +88,22 @@ class World:
     def take_pool(self, obj: Object) -> CreditPool | None:
         """Put a pool into the store; None if it cannot be read."""
         try:
-            return self.pools.put(CreditPool.parse(obj))
+            return _take(self.pools, obj, CreditPool.parse)
         except ValidationError as error:
             _logger.warning("CreditPool %s is unreadable: %s", _name(obj), _in_short(error))
             return None
 
     def take_secret(self, obj: Object) -> SecretRecord:
         """Put what may be remembered of a Secret into the store."""
-        return self.secrets.put(secret.record(obj, self.installation.key))
+        return _take(self.secrets, obj, lambda raw: secret.record(raw, self.installation.key))
 
     def take_cron_job(self, obj: Object) -> CronJobRecord:
         """Put what is remembered of a CronJob into the store."""
-        return self.cron_jobs.put(workflow.record(obj))
+        return _take(self.cron_jobs, obj, workflow.record)
 
     def take_namespace(self, obj: Object) -> Namespace:
         """Put what is remembered of a namespace into the store."""
-        return self.namespaces.put(Namespace(ObjectMeta.model_validate(obj["metadata"])))
+        return _take(self.namespaces, obj, lambda raw: Namespace(ObjectMeta.model_validate(raw["metadata"])))
 
     async def labels_of(self, namespace: str) -> dict[str, str]:
         """The labels of a namespace, by a read if no event has told of it yet. Raises `KubeError`."""
@@ -116,26 +117,28 @@ class World:
 
     async def relist_connections(self) -> None:
         """Read all connections consistently; what is gone is forgotten."""
-        known = self.connections.uids()
-        objects = await self.api.list_all(CONNECTIONS)
-        self._unreadable.clear()
-        listed = [self.take_connection(obj) for obj in objects]
-        self.connections.replace_all((c for c in listed if c), known_before=known)
+        known, unreadable = self.connections.uids(), set(self._unreadable)
+        listed = await self.api.list_through(
+            CONNECTIONS, lambda obj: self.take_connection(obj) or self._tag_of_raw(obj)
+        )
+        for tag in unreadable.difference(tag for tag in listed if isinstance(tag, str)):
+            self._unreadable.pop(tag, None)
+        self.connections.replace_all((c for c in listed if not isinstance(c, str)), known_before=known)
 
     async def relist_everything(self) -> None:
         """Read everything that is watched consistently: finds deletions that a broken watch has missed."""
         known_pools = self.pools.uids()
-        pools = [self.take_pool(obj) for obj in await self.api.list_all(POOLS)]
+        pools = await self.api.list_through(POOLS, self.take_pool)
         self.pools.replace_all((p for p in pools if p), known_before=known_pools)
         known_namespaces = self.namespaces.uids()
-        namespaces = [self.take_namespace(obj) for obj in await self.api.list_all(NAMESPACES)]
+        namespaces = await self.api.list_through(NAMESPACES, self.take_namespace)
         self.namespaces.replace_all(namespaces, known_before=known_namespaces)
         await self.relist_connections()
         known_secrets = self.secrets.uids()
-        secrets = [self.take_secret(obj) for obj in await self.api.list_all(SECRETS, selector=MANAGED_SELECTOR)]
+        secrets = await self.api.list_through(SECRETS, self.take_secret, selector=MANAGED_SELECTOR)
         self.secrets.replace_all(secrets, known_before=known_secrets)
         known_cron_jobs = self.cron_jobs.uids()
-        cron_jobs = [self.take_cron_job(obj) for obj in await self.api.list_all(CRON_JOBS, selector=MANAGED_SELECTOR)]
+        cron_jobs = await self.api.list_through(CRON_JOBS, self.take_cron_job, selector=MANAGED_SELECTOR)
         self.cron_jobs.replace_all(cron_jobs, known_before=known_cron_jobs)
 
     # --- who belongs to whom ---------------------------------------------------------------------------------------
@@ -216,10 +219,13 @@ class World:
 
     def _remember_unreadable(self, obj: Object) -> None:
         """A resource that this version cannot read (after a downgrade, say) still owns its connection at Makini."""
+        self._unreadable[self._tag_of_raw(obj)] = obj["metadata"]["uid"]
+
+    def _tag_of_raw(self, obj: Object) -> str:
         meta = obj["metadata"]
-        key = self.installation.key
-        tag = marker.tag(key, namespace=meta.get("namespace", ""), name=meta["name"], uid=meta["uid"])
-        self._unreadable[tag] = meta["uid"]
+        return marker.tag(
+            self.installation.key, namespace=meta.get("namespace", ""), name=meta["name"], uid=meta["uid"]
+        )
 
     def secrets_of(self, uid: str) -> list[SecretRecord]:
         """Secrets known to be controlled by this connection."""
@@ -255,6 +261,12 @@ def account_key(pool: CreditPool, environment: Environment) -> AccountKey | None
     if account.sandbox is None:
         return None
     return AccountKey(account.sandbox.url, account.sandbox.credentials_secret_ref.name)
+
+
+def _take(store: ObjectStore[T], obj: Object, parse: Callable[[Object], T]) -> T:
+    """Put an object into its store; what is known already is not parsed again."""
+    meta = obj["metadata"]
+    return store.known(meta["uid"], meta["resourceVersion"]) or store.put(parse(obj))
 
 
 async def cancel(task: asyncio.Task[None] | None) -> None:

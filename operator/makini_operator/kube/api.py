@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -20,8 +20,11 @@ from makini_operator.kube import errors
 from makini_operator.resources.base import GROUP, VERSION
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 PAGE = 500
+TAKEN_AT_ONCE = 50
+"""Objects of a page that are taken in before others may run."""
 TRIES = 5
 FIELD_MANAGER = "makini-operator"
 _TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
@@ -72,9 +75,22 @@ class KubeApi:
         self, resource: Resource, namespace: str | None = None, *, selector: str | None = None
     ) -> list[Object]:
         """Read all objects consistently, page by page; a list that expires is begun again."""
+        return await self._list(resource.path(namespace), lambda obj: obj, resource, selector)
+
+    async def list_through(
+        self, resource: Resource, take: Callable[[Object], T], *, selector: str | None = None
+    ) -> list[T]:
+        """Read all objects of all namespaces so, and keep of each what `take` returns.
+
+        Others run between the pages: ten thousand objects at once would hold up the loop, and the memory, for long.
+        A list that is begun again is taken again.
+        """
+        return await self._list(resource.path(), take, resource, selector)
+
+    async def _list(self, path: str, take: Callable[[Object], T], resource: Resource, selector: str | None) -> list[T]:
         for _ in range(TRIES):
             try:
-                return await self._list_once(resource.path(namespace), selector)
+                return await self._list_once(path, take, selector)
             except errors.Gone:
                 continue
         raise errors.Unavailable(f"the list of {resource.plural} expired {TRIES} times while being read")
@@ -133,12 +149,15 @@ class KubeApi:
         except errors.NotFound:
             return
 
-    async def _list_once(self, path: str, selector: str | None) -> list[Object]:
-        items: list[Object] = []
+    async def _list_once(self, path: str, take: Callable[[Object], T], selector: str | None) -> list[T]:
+        items: list[T] = []
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._read(path, query)
-            items.extend(page.get("items") or [])
+            for number, obj in enumerate(page.get("items") or [], start=1):
+                items.append(take(obj))
+                if number % TAKEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             token = page.get("metadata", {}).get("continue")
             if not token:
                 return items

@@ -56,6 +56,11 @@ class ObjectStore(Generic[T]):
         self._tell(before, obj)
         return obj
 
+    def known(self, uid: str, version: str) -> T | None:
+        """The newest version known of the object with this uid, if it is at least this one: then nothing is new."""
+        found = self._by_uid.get(uid)
+        return found if found and _number(version) <= _number(found.metadata.resource_version) else None
+
     def remove(self, uid: str, *, version: str | None = None) -> None:
         """The object with this uid is gone: as of `version` (a Secret may come back into a selector), or for good."""
         before = self._by_uid.get(uid)

@@ -1,6 +1,7 @@
 """What the world knows of who owns what: also of resources that this version cannot read."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from makini_operator.controllers.installation import Installation
@@ -19,6 +20,9 @@ class OneList:
 
     def __init__(self, *objects: dict[str, Any]) -> None:
         self.objects = list(objects)
+
+    async def list_through(self, _: object, take: Callable[[Any], Any], **__: object) -> list[Any]:
+        return [take(obj) for obj in await self.list_all()]
 
     async def list_all(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return self.objects

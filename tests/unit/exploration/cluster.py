@@ -120,6 +120,11 @@ class Client:
             return []
         return await self._call(resource, "list", lambda: self._cluster.all(resource))  # type: ignore[no-any-return]
 
+    async def list_through(
+        self, resource: Resource, take: Callable[[Object], Any], *, selector: str | None = None
+    ) -> list[Any]:
+        return [take(obj) for obj in await self.list_all(resource, selector=selector)]
+
     async def create(
         self, resource: Resource, namespace: str | None, manifest: Object, *, dry_run: bool = False
     ) -> Object:

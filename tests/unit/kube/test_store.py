@@ -138,3 +138,9 @@ def test_in_any_order_versions_only_grow_and_the_dead_stay_dead(steps: list[tupl
     assert set(store.uids()) == set(newest) - dead
     assert all(version_of(store.get(uid)) == newest[uid] for uid in store.uids())
     assert all(before is None or after is None or before < after for before, after in changes)
+
+
+def test_known_is_what_is_at_least_as_new(store: ObjectStore[Thing]) -> None:
+    newest = store.put(thing(5))
+    assert [store.known("u1", version) for version in ("4", "5", "6")] == [newest, newest, None]
+    assert store.known("u2", "1") is None
