@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -31,6 +32,9 @@ IDLE_TIMEOUT = 0.5
 """Seconds that kopf keeps a worker for an object that is quiet; also how long a clean stop takes."""
 STOP_WITHIN = 15.0
 """Seconds that kopf gets to stop; it takes about one."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds that kopf's thread may keep the interpreter while the main one wants it; each of its own calls to the network
+gives it away. With Python's default of 5 ms a large first listing starves the main loop."""
 _DELETED = "DELETED"
 _logger = logging.getLogger(__name__)
 
@@ -109,6 +113,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, None]], loop: asyncio.Abst
         with contextlib.suppress(RuntimeError):  # the process is ending and its loop is closed
             loop.call_soon_threadsafe(finish, error)
 
+    sys.setswitchinterval(SWITCH_INTERVAL)
     threading.Thread(target=run, name="kopf", daemon=True).start()
     return done
 

@@ -86,6 +86,7 @@ class WorkQueue:
             self._waiting.discard(key)
             self._active.add(key)
             try:
+                await asyncio.sleep(0)  # a settled one needs no I/O: thousands of them would hold up the whole loop
                 await self._attempt(key)
             finally:
                 self._active.discard(key)
