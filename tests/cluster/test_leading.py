@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from tests.cluster.fixtures_operator import World
-from tests.harness import Rig
+from tests.cluster.fixtures_operator import World, tidy
+from tests.harness import Rig, Sandbox
 from tests.harness.process import Process
 from tests.harness.rig import CHART_FILES, OPERATOR_NAMESPACE, RBAC, SERVICE_ACCOUNT
 from tests.harness.sandbox import free_port
@@ -26,6 +26,16 @@ SHORT = 4.0
 def rig(installed: Rig) -> Iterator[Rig]:
     yield installed
     installed.operator.kill()
+
+
+@pytest.fixture
+def world(rig: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
+    """As usual; whoever led is gone in the end, and somebody has to tidy up."""
+    made = World(rig, sandbox, namespace)
+    yield made
+    if not rig.operator.is_running:
+        rig.start_operator("--no-leader-elect", "--account-relist", "2")
+    tidy(made)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.cluster.fixtures_operator import Manifest
 from tests.cluster.people import ADMIN, EDITOR, GITOPS, OWNER, POOL_ADMIN, TENANT, People, edited
-from tests.harness.rig import OPERATOR_NAMESPACE, Rig, policies
+from tests.harness.rig import OPERATOR_NAMESPACE, SERVICE_ACCOUNT, Rig, policies
 from tests.localkube.waiting import wait_until
 
 FOREIGN_LOGIN = "spec refers to Secret login, which you (tenant) may not get in namespace"
@@ -188,8 +188,9 @@ def test_a_pool_may_refer_only_to_account_secrets_that_its_writer_may_get(people
         assert "spec.account.sandbox refers to Secret account-b, which you (pool-admin) may not get" in said
         assert people.says(POOL_ADMIN, *patched("cpool", name, {"spec": {"account": {"url": url}}})) == ""
     finally:
+        not_the_operators = f"--field-selector=metadata.name!={SERVICE_ACCOUNT}"
         for kind in ("role", "rolebinding"):
-            people.rig.cluster.kubectl("delete", kind, "--all", "-n", OPERATOR_NAMESPACE)
+            people.rig.cluster.kubectl("delete", kind, not_the_operators, "-n", OPERATOR_NAMESPACE)
         people.rig.cluster.kubectl("delete", "cpool", name)
 
 

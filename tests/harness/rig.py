@@ -74,7 +74,11 @@ class Rig:
         kubeconfig = self.directory / "operator.kubeconfig"
         kubeconfig.write_text(json.dumps(self._kubeconfig()))
         self.operator.start()
-        wait_until(self._has_read_cluster, 30, lambda: f"the operator to start\n{self.operator.text()[-3000:]}")
+        try:
+            wait_until(self._has_read_cluster, 30, lambda: f"the operator to start\n{self.operator.text()[-3000:]}")
+        except BaseException:
+            self.operator.kill()
+            raise
 
     def another_operator(self, identity: str, *arguments: str) -> Process:
         """One more operator process beside the first, not started; its log is `<identity>.log`."""
