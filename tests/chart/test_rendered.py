@@ -152,6 +152,15 @@ def test_the_operators_pod_is_small_temporary_and_watched(helm: Helm) -> None:
     )
 
 
+def test_of_several_replicas_one_stays_when_a_node_is_drained(helm: Helm) -> None:
+    assert of_kind(helm.render(), "PodDisruptionBudget") == []
+    manifests = helm.render({"operator": {"replicas": 2}})
+    (budget,) = of_kind(manifests, "PodDisruptionBudget")
+    (deployment, *_) = of_kind(manifests, "Deployment")
+    assert budget["spec"]["minAvailable"] == 1
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+
+
 # --- equal to the files ----------------------------------------------------------------------------------------------
 
 

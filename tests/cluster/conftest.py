@@ -5,6 +5,7 @@ quiet skip: a green run without it would show nothing. MAKINI_SKIP_CLUSTER=1 ski
 tests for somebody who works on something else, and says so.
 """
 
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -43,6 +44,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKube]:
         except LocalKubeError as error:
             pytest.fail(f"no control plane to test against: {error}", pytrace=False)
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left(cluster: LocalKube) -> Iterator[None]:
+    """Each file takes its pools and connections away again: the operators of later tests would work on them."""
+    yield
+    wait_until(lambda: _ours(cluster) == [], 30, lambda: f"left behind: {_ours(cluster)}")
+
+
+def _ours(cluster: LocalKube) -> list[str]:
+    found = []
+    for kind in ("creditpools", "makiniconnections"):
+        status, text = cluster.request("GET", f"/apis/makini.io/v1beta1/{kind}")
+        assert status in (200, 404), text
+        items = json.loads(text)["items"] if status == 200 else []
+        found += [f"{kind}/{o['metadata'].get('namespace', '')}/{o['metadata']['name']}" for o in items]
+    return found
 
 
 @pytest.fixture

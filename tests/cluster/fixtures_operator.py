@@ -162,9 +162,12 @@ def world(rig: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
     """A tenant's namespace, a sandbox, and a running operator; at the end everything is taken down and looked at."""
     made = World(rig, sandbox, namespace)
     yield made
-    if rig.operator.is_running and sandbox.process.is_running:
-        sandbox.heal()
-        tidy(made)
+    if not sandbox.process.is_running:
+        sandbox.start()
+    if not rig.operator.is_running:
+        rig.start_operator("--account-relist", "3")
+    sandbox.heal()
+    tidy(made)
 
 
 def tidy(world: World) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.cluster.at_rest import Look
 from tests.cluster.fixtures_operator import World
 from tests.harness import Rig, Sandbox
 from tests.harness.api_proxy import ApiProxy, WriteCounter
@@ -44,6 +45,16 @@ class ProxiedWorld(World):
 
         return super().until(kept_alive, seconds)
 
+    def tidy(self) -> None:
+        """Take everything down again, undisturbed, and see that nothing stays."""
+        self.kube.heal()
+        self.makini.heal()
+        self.sandbox.heal()
+        self.kubectl("delete", "mconn", "--all", "-n", self.namespace, "--wait=false")
+        self.kubectl("delete", "cpool", self.pool, "--ignore-not-found", "--wait=false")
+        self.until(lambda: Look(self).connections == {} and Look(self).pool is None)
+        assert self.sandbox.connections() == []
+
     def kill_operator(self) -> None:
         """kill -9, from any thread; `until` starts it again."""
         os.kill(self.rig.operator.pid, signal.SIGKILL)
@@ -51,7 +62,7 @@ class ProxiedWorld(World):
 
 @contextmanager
 def proxied(rig: Rig, sandbox: Sandbox, namespace: str) -> Iterator[ProxiedWorld]:
-    """A running operator behind two proxies; at the end it is killed."""
+    """A running operator behind two proxies; at the end everything is taken down, and the operator killed."""
     writes = WriteCounter()
     tls = ssl.create_default_context(cafile=rig.cluster.layout.pki / "ca.crt")
     with (
@@ -61,7 +72,12 @@ def proxied(rig: Rig, sandbox: Sandbox, namespace: str) -> Iterator[ProxiedWorld
         rig.through = kube.url
         try:
             rig.start_operator(*STARTED_WITH)
-            yield ProxiedWorld(rig, sandbox, namespace, kube, makini)
+            world = ProxiedWorld(rig, sandbox, namespace, kube, makini)
+            try:
+                yield world
+            finally:
+                writes.on_write = None
+                world.tidy()
         finally:
             rig.through = None
             rig.operator.kill()

@@ -54,14 +54,14 @@ class WriteCounter:
     `on_write(number, what)` may end the operator; if it says True, the reply is lost.
     """
 
-    on_write: Callable[[int, str], bool] = lambda _number, _what: False
+    on_write: Callable[[int, str], bool] | None = None
     seen: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, what: str) -> bool:
         with self._lock:
             self.seen.append(what)
-            return self.on_write(len(self.seen), what)
+            return self.on_write is not None and self.on_write(len(self.seen), what)
 
 
 class ApiProxy:
