@@ -15,6 +15,7 @@ import click
 
 from makini_operator.sandbox import SandboxSettings
 from makini_operator.sandbox.server import run
+from makini_operator.sandbox.settings import MAX_SCALE
 
 CLIENT_ID = "MAKINI_SANDBOX_CLIENT_ID"
 CLIENT_SECRET = "MAKINI_SANDBOX_CLIENT_SECRET"  # noqa: S105 - the name of the variable
@@ -56,6 +57,12 @@ class _Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--page-size", type=click.IntRange(min=1, max=1000), default=10, show_default=True, help="Rows of a listing's page."
 )
+@click.option(
+    "--scale",
+    type=click.IntRange(min=1, max=MAX_SCALE),
+    metavar="N",
+    help="So many purchase orders, for load tests; made when they are asked for, the same at every start.",
+)
 @click.option("--allow-faults", is_flag=True, help="Serve /sandbox/… for tests: faults on demand. Never in production.")
 def sandbox(
     *,
@@ -65,6 +72,7 @@ def sandbox(
     second_token_kills_first: bool,
     keep_disconnected: bool,
     page_size: int,
+    scale: int | None,
     allow_faults: bool,
 ) -> None:
     """Serve an embedded Makini with sample data.
@@ -79,6 +87,7 @@ def sandbox(
         second_token_kills_first=second_token_kills_first,
         keep_disconnected=keep_disconnected,
         page_size=page_size,
+        scale=scale,
         allow_faults=allow_faults,
     )
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")

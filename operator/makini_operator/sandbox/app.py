@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from makini_operator.sandbox import accounts, data, inspection
-from makini_operator.sandbox.context import COUNTS, FAULTS, SETTINGS, STORE
+from makini_operator.sandbox import accounts, data, inspection, integration, writes
+from makini_operator.sandbox.context import COUNTS, DATA, FAULTS, SETTINGS, STORE, SYNCS
 from makini_operator.sandbox.faults import Faults, suffer
 from makini_operator.sandbox.problems import ApiError, as_response
-from makini_operator.sandbox.settings import SandboxSettings
+from makini_operator.sandbox.records.dataset import Dataset
+from makini_operator.sandbox.settings import MAX_SCALE, SandboxSettings
 from makini_operator.sandbox.store import Store
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ def create_app(settings: SandboxSettings) -> web.Application:
     app[STORE] = Store(settings.state)
     app[FAULTS] = Faults()
     app[COUNTS] = Counter()
+    app[DATA] = Dataset(settings.scale)
+    app[SYNCS] = {}
     app.cleanup_ctx.append(_closing_store)
     app.add_routes(_routes())
     if settings.allow_faults:
@@ -59,6 +62,8 @@ def _check(settings: SandboxSettings) -> None:
         raise ValueError("expected a page size of at least 1")
     if min(settings.token_life.total_seconds(), settings.admin_token_life.total_seconds()) <= 0:
         raise ValueError("expected tokens to live for some time")
+    if settings.scale is not None and not 1 <= settings.scale <= MAX_SCALE:
+        raise ValueError(f"expected between 1 and {MAX_SCALE} purchase orders")
 
 
 def _routes() -> list[web.RouteDef]:
@@ -73,10 +78,9 @@ def _routes() -> list[web.RouteDef]:
         web.post(connections + "/{id}/token", accounts.mint_token),
         web.get("/api/system/platforms", accounts.list_platforms, allow_head=False),
         web.get("/api/system/client", accounts.show_client, allow_head=False),
-        web.get("/api/integrations/current", data.show_integration, allow_head=False),
-        web.delete("/api/integrations/current", data.disconnect_itself),
-        web.get("/api/erp/purchase-orders", data.list_purchase_orders, allow_head=False),
-        web.get("/api/erp/purchase-orders/{key}", data.show_purchase_order, allow_head=False),
+        *integration.routes(),
+        *data.routes(),
+        *writes.routes(),
     ]
 
 

@@ -7,6 +7,7 @@ reach a neighbour.
 
 import hashlib
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,13 +17,17 @@ from aiohttp import web
 
 from makini_operator.sandbox.faults import Faults
 from makini_operator.sandbox.problems import ApiError, bad_request
+from makini_operator.sandbox.records.dataset import Dataset
 from makini_operator.sandbox.settings import SandboxSettings
 from makini_operator.sandbox.store import Connection, Store
 
+_MAX_DEPTH = 32  # of a body; what is answered can be written again without trouble
 SETTINGS = web.AppKey("settings", SandboxSettings)
 STORE = web.AppKey("store", Store)
 FAULTS = web.AppKey("faults", Faults)
 COUNTS: web.AppKey[Counter[str]] = web.AppKey("counts", Counter)
+DATA = web.AppKey("data", Dataset)
+SYNCS: web.AppKey[dict[str, float]] = web.AppKey("syncs", dict)  # connection id: when a refresh was asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +75,30 @@ def require_connection(request: web.Request) -> Caller:
 async def json_body(request: web.Request) -> Any:
     """Return the parsed body; raises ApiError (400) when it is not JSON."""
     try:
-        return json.loads(await request.read())
+        body = json.loads(await request.read(), parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError):
         raise bad_request("INVALID_JSON", "the body is not JSON") from None
+    if _is_deep(body):
+        raise bad_request("INVALID_JSON", f"the body is nested deeper than {_MAX_DEPTH} levels")
+    return body
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity are Python's idea of JSON, nobody else's
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(number)
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        parts = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for part in parts for inner in part]
+    return bool(level)
 
 
 def _bearer(request: web.Request) -> tuple[str, str | None]:

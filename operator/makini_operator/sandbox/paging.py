@@ -25,26 +25,33 @@ def positive(request: web.Request, name: str, *, default: int) -> int:
 
 def envelope(request: web.Request, rows: Sequence[Any], *, number: int, per_page: int, total: int) -> web.Response:
     """Answer with one page. A page beyond the last is empty, not an error."""
+    around = surroundings(len(rows), base=address(request), number=number, per_page=per_page, total=total)
+    return web.json_response({"data": list(rows), **around})
+
+
+def address(request: web.Request) -> str:
+    """Return the address that was asked, without its query."""
+    return f"{request.scheme}://{request.host}{request.rel_url.raw_path}"
+
+
+def surroundings(rows: int, *, base: str, number: int, per_page: int, total: int) -> dict[str, Any]:
+    """Return `links` and `meta` of a page with so many rows (makini-facts, API v3)."""
     last = max(1, -(-total // per_page))
-    path = str(request.url.with_query(None))
     first_row = (number - 1) * per_page + 1
-    return web.json_response(
-        {
-            "data": list(rows),
-            "links": {
-                "first": f"{path}?page=1",
-                "last": f"{path}?page={last}",
-                "prev": f"{path}?page={number - 1}" if number > 1 else None,
-                "next": f"{path}?page={number + 1}" if number < last else None,
-            },
-            "meta": {
-                "current_page": number,
-                "from": first_row if rows else None,
-                "last_page": last,
-                "path": path,
-                "per_page": per_page,
-                "to": first_row + len(rows) - 1 if rows else None,
-                "total": total,
-            },
-        }
-    )
+    return {
+        "links": {
+            "first": f"{base}?page=1",
+            "last": f"{base}?page={last}",
+            "prev": f"{base}?page={number - 1}" if number > 1 else None,
+            "next": f"{base}?page={number + 1}" if number < last else None,
+        },
+        "meta": {
+            "current_page": number,
+            "from": first_row if rows else None,
+            "last_page": last,
+            "path": base,
+            "per_page": per_page,
+            "to": first_row + rows - 1 if rows else None,
+            "total": total,
+        },
+    }

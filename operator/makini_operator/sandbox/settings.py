@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+MAX_SCALE = 10_000_000  # purchase orders
+
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxSettings:
@@ -23,6 +25,7 @@ class SandboxSettings:
         admin_token_life: life of the account's own token.
         second_token_kills_first: a minted token ends the earlier ones of its connection.
         keep_disconnected: a disconnected connection stays in the listing, with status `disconnected`.
+        scale: number of purchase orders, made when they are asked for; None for the usual few.
         allow_faults: serve `/sandbox/…`: faults on demand and what a test wants to count. For tests only.
         max_body_bytes: larger requests are answered with 413.
         clock: unix time in seconds.
@@ -36,6 +39,7 @@ class SandboxSettings:
     admin_token_life: timedelta = timedelta(days=30)
     second_token_kills_first: bool = False
     keep_disconnected: bool = False
+    scale: int | None = None
     allow_faults: bool = False
     max_body_bytes: int = 256 * 1024
     clock: Callable[[], float] = field(default=time.time, repr=False)
