@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from makini_operator.sandbox import would_be
 from makini_operator.sandbox.context import DATA, json_body, now, require_connection, timestamp
@@ -107,7 +108,7 @@ def _uploads(entity: Entity) -> Handler:
             raise bad_request("VALIDATION_FAILED", "expected a multipart/form-data with file and name")
         try:
             form = await request.post()
-        except (ValueError, AssertionError, LookupError):
+        except (ValueError, AssertionError, LookupError, HttpProcessingError):  # what aiohttp makes of a broken form
             raise bad_request("VALIDATION_FAILED", "the form cannot be read") from None
         name, file = form.get("name"), form.get("file")
         if file is None or not isinstance(name, str) or not name:

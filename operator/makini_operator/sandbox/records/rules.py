@@ -62,7 +62,8 @@ def _maker(field: Field, shape: Shape, *, owner: Entity, records: Records, is_li
     name = field.name
     if name == "key":
         return (lambda c: f"{c.key}-{c.line + 1}") if is_line and "key" not in shape.values else _key(shape)
-    if name in (_LINE_FACTS if is_line else _MONEY) and name not in shape.values:
+    is_fact = name in (_LINE_FACTS if is_line else _MONEY) and field.kind is not Kind.REFERENCES
+    if is_fact and name not in shape.values:
         return _LINE_FACTS[name]
     if name == "statusKey" and owner.states is not None and name not in shape.values:
         states = owner.states
