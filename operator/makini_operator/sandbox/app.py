@@ -16,11 +16,12 @@ from aiohttp.typedefs import Handler
 
 from makini_operator.sandbox import accounts, data, inspection, integration, writes
 from makini_operator.sandbox.context import COUNTS, DATA, FAULTS, SETTINGS, STORE, SYNCS
-from makini_operator.sandbox.faults import Faults, suffer
+from makini_operator.sandbox.faults import Faults
 from makini_operator.sandbox.problems import ApiError, as_response
 from makini_operator.sandbox.records.dataset import Dataset
 from makini_operator.sandbox.settings import MAX_SCALE, SandboxSettings
 from makini_operator.sandbox.store import Store
+from makini_operator.sandbox.suffering import suffer
 
 logger = logging.getLogger(__name__)
 

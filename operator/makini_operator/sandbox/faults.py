@@ -5,21 +5,17 @@ a request and has uses left is spent on it. `drop-after` is the one that matters
 reply is lost.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 
-from makini_operator.sandbox.problems import ApiError, bad_request
+from makini_operator.sandbox import changes
+from makini_operator.sandbox.problems import bad_request
 
 _MAX_RULES = 1000
-_STATUS_CODES = {401: "AUTHENTICATION_FAILED", 403: "FORBIDDEN", 429: "RATE_LIMIT_EXCEEDED", 503: "UNAVAILABLE"}
-_HTML = "<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>gateway</body></html>"
 
 
 class Kind(StrEnum):
@@ -30,16 +26,41 @@ class Kind(StrEnum):
     DROP_BEFORE = "drop-before"  # close the connection, without effect
     DROP_AFTER = "drop-after"  # serve it, then close the connection without a reply
     GATEWAY = "gateway"  # answer an HTML page with `status` (502), without effect
+    TRUNCATE = "truncate"  # serve it, then close the connection in the middle of the body
+    NO_ENVELOPE = "no-envelope"  # a page without data and meta; this and the next three answer 200 (`page_faults`)
+    EMPTY_PAGE = "empty-page"  # a page whose data is empty, its meta intact
+    NO_DATA = "no-data"  # a page without data, its meta intact
+    FOREIGN_NEXT = "foreign-next"  # a page whose links lead to another origin
+    CHANGE = "change"  # before it is served, `count` records of the list change; so the next three (`changes`)
+    APPEAR = "appear"
+    VANISH = "vanish"
+    DELETE = "delete"
 
 
 @dataclass(kw_only=True)
 class Rule:
-    """One misfortune. `times` counts down with each use; negative means forever."""
+    """One misfortune.
+
+    Attributes:
+        kind: what happens.
+        path: searched in the path of a request.
+        query: searched in its query, decoded; None fits any.
+        method: None fits any.
+        times: uses left, counted down; negative means forever.
+        skip: so many fitting requests are spared before the first use.
+        seconds: for latency.
+        status: of the answer, for status and gateway.
+        retry_after: seconds for the header Retry-After, or None for none.
+        count: how many records change, for the kinds that change some.
+    """
 
     kind: Kind
     path: re.Pattern[str]
+    query: re.Pattern[str] | None
     method: str | None
     times: int
+    skip: int
+    count: int
     seconds: float
     status: int
     retry_after: int | None
@@ -47,7 +68,8 @@ class Rule:
     def fits(self, request: web.Request) -> bool:
         """Tell whether the rule applies to this request and has uses left."""
         by_method = self.method is None or self.method == request.method
-        return self.times != 0 and by_method and self.path.search(request.path) is not None
+        by_query = self.query is None or self.query.search(request.query_string) is not None
+        return self.times != 0 and by_method and by_query and self.path.search(request.path) is not None
 
 
 class Faults:
@@ -69,44 +91,16 @@ class Faults:
         self._rules = []
 
     def take(self, request: web.Request) -> Rule | None:
-        """Spend one use of the first rule that fits."""
-        rule = next((rule for rule in self._rules if rule.fits(request)), None)
-        if rule is not None and rule.times > 0:
-            rule.times -= 1
-        return rule
-
-
-async def suffer(
-    rule: Rule, request: web.Request, serve: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer the request the way the rule wants.
-
-    Raises:
-        ApiError: for the kind `status`, and whatever `serve` raises.
-    """
-    match rule.kind:
-        case Kind.LATENCY:
-            await asyncio.sleep(rule.seconds)
-            return await serve(request)
-        case Kind.STATUS:
-            headers = {} if rule.retry_after is None else {"Retry-After": str(rule.retry_after)}
-            code = _STATUS_CODES.get(rule.status, "INJECTED_FAULT")
-            raise ApiError(rule.status, code, "a fault that a test asked for", headers=headers)
-        case Kind.GATEWAY:
-            page = _HTML.format(status=rule.status)
-            return web.Response(status=rule.status, text=page, content_type="text/html")
-        case Kind.DROP_BEFORE:
-            return _hang_up(request)
-        case Kind.DROP_AFTER:
-            with suppress(ApiError, web.HTTPException):
-                await serve(request)
-            return _hang_up(request)
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)  # goes nowhere
+        """Spend one use of the first rule that fits and spares nobody any more."""
+        for rule in self._rules:
+            if not rule.fits(request):
+                continue
+            if rule.skip > 0:
+                rule.skip -= 1
+                continue
+            rule.times -= rule.times > 0
+            return rule
+        return None
 
 
 def _rule(item: Any) -> Rule:
@@ -116,8 +110,11 @@ def _rule(item: Any) -> Rule:
         return Rule(
             kind=kind,
             path=re.compile(item["path"]),
+            query=None if item.get("query") is None else re.compile(item["query"]),
             method=None if item.get("method") is None else str(item["method"]).upper(),
             times=int(item.get("times", 1)),
+            skip=int(item.get("skip", 0)),
+            count=changes.number(item.get("count", 1)),
             seconds=float(item.get("seconds", 0.0)),
             status=_error_status(status),
             retry_after=int(item["retry_after"]) if "retry_after" in item else (1 if status == 429 else None),  # noqa: PLR2004
@@ -125,7 +122,8 @@ def _rule(item: Any) -> Rule:
     except (AttributeError, KeyError, TypeError, ValueError, re.error):
         pass
     raise bad_request(
-        "INVALID_FAULTS", "expected rules of {kind, path, method?, times?, seconds?, status?, retry_after?}"
+        "INVALID_FAULTS",
+        "expected rules of {kind, path, query?, method?, times?, skip?, count?, seconds?, status?, retry_after?}",
     )
 
 

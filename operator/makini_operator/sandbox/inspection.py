@@ -8,7 +8,8 @@ from collections import Counter
 
 from aiohttp import web
 
-from makini_operator.sandbox.context import COUNTS, FAULTS, STORE, json_body, require_account, timestamp
+from makini_operator.sandbox.changes import change_all
+from makini_operator.sandbox.context import COUNTS, DATA, FAULTS, STORE, json_body, now, require_account, timestamp
 
 
 def routes() -> list[web.RouteDef]:
@@ -16,6 +17,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/sandbox/faults", add_faults),
         web.delete("/sandbox/faults", clear_faults),
+        web.post("/sandbox/changes", change_records),
         web.get("/sandbox/requests", show_requests, allow_head=False),
         web.get("/sandbox/connections", show_connections, allow_head=False),
     ]
@@ -30,6 +32,12 @@ async def clear_faults(request: web.Request) -> web.Response:
     """Forget all rules."""
     request.app[FAULTS].clear()
     return web.json_response({"rules": 0})
+
+
+async def change_records(request: web.Request) -> web.Response:
+    """Change, add, remove or mark records at once (see `changes.change_all`)."""
+    changed = change_all(request.app[DATA], await json_body(request), now=now(request))
+    return web.json_response({"changed": changed})
 
 
 async def show_requests(request: web.Request) -> web.Response:
