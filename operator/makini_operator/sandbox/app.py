@@ -8,14 +8,15 @@ status, duration and request id, and never a body, a header or a query string.
 import logging
 import secrets
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from makini_operator.sandbox import accounts, data, inspection, integration, writes
-from makini_operator.sandbox.context import COUNTS, DATA, FAULTS, SETTINGS, STORE, SYNCS
+from makini_operator.sandbox import accounts, data, inspection, integration, people, writes
+from makini_operator.sandbox.asked import KEPT, MAX_PATH, Asked
+from makini_operator.sandbox.context import COUNTS, DATA, FAULTS, LOG, SETTINGS, STORE, SYNCS, now
 from makini_operator.sandbox.faults import Faults
 from makini_operator.sandbox.problems import ApiError, as_response
 from makini_operator.sandbox.records.dataset import Dataset
@@ -49,6 +50,7 @@ def create_app(settings: SandboxSettings) -> web.Application:
     app[COUNTS] = Counter()
     app[DATA] = Dataset(settings.scale)
     app[SYNCS] = {}
+    app[LOG] = deque(maxlen=KEPT)
     app.cleanup_ctx.append(_closing_store)
     app.add_routes(_routes())
     if settings.allow_faults:
@@ -82,6 +84,7 @@ def _routes() -> list[web.RouteDef]:
         *integration.routes(),
         *data.routes(),
         *writes.routes(),
+        *people.routes(),
     ]
 
 
@@ -100,6 +103,11 @@ async def _observed(request: web.Request, handler: Handler) -> web.StreamRespons
     if not response.prepared:
         response.headers["X-Request-Id"] = request_id
     taken = time.monotonic() - started
+    if request.path not in people.PATHS and not request.path.startswith("/browse/"):
+        path = request.path[:MAX_PATH]
+        request.app[LOG].append(
+            Asked(at=now(request), method=request.method[:10], path=path, status=response.status, taken=taken)
+        )
     logger.info("%s %s %d %.3fs %s", request.method, route, response.status, taken, request_id)
     return response
 

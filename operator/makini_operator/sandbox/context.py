@@ -8,13 +8,14 @@ reach a neighbour.
 import hashlib
 import json
 import math
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
+from makini_operator.sandbox.asked import Log
 from makini_operator.sandbox.faults import Faults
 from makini_operator.sandbox.problems import ApiError, bad_request
 from makini_operator.sandbox.records.dataset import Dataset
@@ -27,6 +28,7 @@ STORE = web.AppKey("store", Store)
 FAULTS = web.AppKey("faults", Faults)
 COUNTS: web.AppKey[Counter[str]] = web.AppKey("counts", Counter)
 DATA = web.AppKey("data", Dataset)
+LOG: web.AppKey[Log] = web.AppKey("log", deque)  # the newest last
 SYNCS: web.AppKey[dict[str, float]] = web.AppKey("syncs", dict)  # connection id: when a refresh was asked for
 
 
