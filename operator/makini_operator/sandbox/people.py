@@ -11,7 +11,7 @@ from html import escape
 
 from aiohttp import web
 
-from makini_operator.sandbox.asked import Asked
+from makini_operator.sandbox.asked import Asked, Log
 from makini_operator.sandbox.context import DATA, LOG, SETTINGS, STORE, account_id
 from makini_operator.sandbox.entities.catalogue import served
 from makini_operator.sandbox.entities.model import BOTH, Entity
@@ -69,7 +69,8 @@ the API. Writes are checked and answered as if they had been done, and change no
 
 async def show_log(request: web.Request) -> web.Response:
     """`GET /log`: the last requests, the newest first, anew every two seconds."""
-    rows = "".join(_row(asked) for asked in list(request.app[LOG])[::-1]) or "<tr><td>nothing yet"
+    log: Log = request.app[LOG]
+    rows = "".join(_row(asked) for asked in reversed(log)) or "<tr><td>nothing yet"
     return _page("Requests", f"<table>{rows}</table>", head='<meta http-equiv="refresh" content="2">')
 
 
