@@ -31,7 +31,7 @@ class ErrorCase:
     def curl(self, url: str) -> str:
         """Return the command line; `as` and `$token` are explained beside it."""
         words = ['as "$token"' if self.with_token else "curl -sS"]
-        words += [f"-X {self.method}"] if self.method != "GET" else []
+        words += [f"-X {self.method}"] if self.method != "GET" and not (self.method == "POST" and self.body) else []
         if self.body is not None:
             words += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(self.body)}'"]
         return " ".join([*words, f"'{url}{self.path}'" if "[" in self.path else url + self.path])

@@ -25,7 +25,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; fram
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1d2733}
 h1{margin-bottom:0}h2{margin-top:2rem;border-bottom:1px solid #d5dce3}code,pre{font:13px/1.45 monospace}
-pre{background:#f3f6f8;padding:.7rem;overflow-x:auto;border-radius:4px;margin:.3rem 0}
+pre{background:#f3f6f8;padding:.5rem .7rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:4px;margin:.3rem 0}
 .many{columns:3;list-style:none;padding:0}.many span,td.n{color:#66727f}table{border-collapse:collapse}
 td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}.bad{color:#a3121f}
 iframe{width:100%;height:15rem;border:1px solid #d5dce3;border-radius:4px}a{color:#0b5fae}
