@@ -52,7 +52,7 @@ class Pages:
         """Return a record as JSON."""
         key = (view.collection.entity.name, view.version, index)
         found = self._records.get(key)
-        return found if found is not None else self._records.put(key, encoded(view.record(index)))
+        return found if found is not None else self._records.put(key, view.written(index))
 
     def page(self, view: View, numbers: Sequence[int], *, base: str, number: int, per_page: int) -> bytes:
         """Return one page of a list in the vendor's envelope; beyond the last page it is empty."""

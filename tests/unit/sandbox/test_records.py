@@ -1,5 +1,6 @@
 """Sample records hang together: keys point at records, money adds up, dates fit states, order is by change."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from makini_operator.sandbox.entities.model import REFERRING, Entity, Kind, Shap
 from makini_operator.sandbox.entities.parts import PARTS
 from makini_operator.sandbox.records.collection import first_line, order_of_line
 from makini_operator.sandbox.records.library import Library
+from makini_operator.sandbox.records.templates import Templates
 
 LIBRARY = Library()
 DOCUMENTS = [
@@ -129,3 +131,11 @@ def test_the_same_number_of_orders_is_the_same_data() -> None:
 def test_a_word_that_describes_no_field_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="expected a field"):
         shape("Wrong", word)
+
+
+@pytest.mark.parametrize("name", ["purchase-orders", "purchase-orders.line-items"])
+def test_templates_write_what_the_rules_make(name: str) -> None:
+    collection = Library(1_000_000)[name]
+    templates = Templates(collection)
+    for index in [*range(1_500), 99_998, 99_999, 100_000, 999_999, *range(500_000, 700_000, 997)]:
+        assert json.loads(templates.record(index)) == collection.make(index), index

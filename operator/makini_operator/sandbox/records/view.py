@@ -4,12 +4,14 @@ Order is by time of change. A change moves a record to the end of that order, as
 sorted by `updatedAt`: that is what makes pages drift under a reader. What changed is kept in memory, the sample is not.
 """
 
+import json
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from typing import Any
 
 from makini_operator.sandbox.records.collection import Collection
 from makini_operator.sandbox.records.moments import text
+from makini_operator.sandbox.records.templates import WORTH_IT, Templates
 
 _NOTED = ("notes", "description", "name", "title", "reading")
 
@@ -26,6 +28,7 @@ class View:
         self._changes: dict[int, tuple[int, dict[str, Any]]] = {}  # number: (moment, fields)
         self._next = collection.count
         self._last = 0
+        self._templates = Templates(collection) if collection.count > WORTH_IT else None
 
     def __len__(self) -> int:
         return self.collection.count - len(self._gone) + len(self._tail)
@@ -48,6 +51,12 @@ class View:
         """Return the record as it is now."""
         record = self.collection.make(index)
         return record | self._changes[index][1] if index in self._changes else record
+
+    def written(self, index: int) -> bytes:
+        """Return the record as it is now as compact JSON."""
+        if self._templates is not None and index not in self._changes:
+            return self._templates.record(index)
+        return json.dumps(self.record(index), separators=(",", ":")).encode()
 
     def getter(self, field: str) -> Callable[[int], Any]:
         """Return a function from number to one field as it is now."""
