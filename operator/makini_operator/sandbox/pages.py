@@ -50,6 +50,8 @@ class Pages:
 
     def record(self, view: View, index: int) -> bytes:
         """Return a record as JSON."""
+        if view.is_large:
+            return view.written(index)
         key = (view.collection.entity.name, view.version, index)
         found = self._records.get(key)
         return found if found is not None else self._records.put(key, view.written(index))

@@ -8,6 +8,7 @@ text with the gaps filled. A test compares both ways.
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from string import Formatter
 
@@ -20,9 +21,19 @@ WORTH_IT = 5_000  # records; fewer are kept as they are
 _PERIOD = 240  # of the table's turns: 1 to 6, 8 and 12 values, and six lines for three orders
 _FIRST = 31_893 * _PERIOD  # a multiple whose digits are found nowhere else in a record
 _MOMENT = re.compile(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"')
+_GAP = "\0"  # nothing that JSON could contain
 _FAR = 365 * 86_400  # seconds; moments farther away are not the record's own
 
 Fill = Callable[[int], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Template:
+    """Text and gaps in turn; `gaps` says which value goes where, `offsets` how far moments are from the change."""
+
+    pieces: list[str]
+    gaps: list[int]
+    offsets: list[int]
 
 
 class Templates:
@@ -31,42 +42,46 @@ class Templates:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._fills: list[Fill] = [collection.key, *(_numbered(rule) for rule in sorted(_rules(collection), key=len))]
-        self._made: dict[int, tuple[str, tuple[int, ...]]] = {}
+        self._made: dict[int, _Template] = {}
 
     def record(self, index: int) -> bytes:
         """Return the sample record as compact JSON."""
         place = index % _PERIOD
         if place not in self._made:
             self._made[place] = self._template(_FIRST + place)
-        template, offsets = self._made[place]
+        template = self._made[place]
         at = self._collection.at(index)
-        values = {f"f{number}": fill(index) for number, fill in enumerate(self._fills)}
-        values |= {f"t{offset}": text(at + offset) for offset in offsets}
-        written = template % values
+        values = [fill(index) for fill in self._fills] + [text(at + offset) for offset in template.offsets]
+        pieces = template.pieces.copy()
+        pieces[1::2] = [values[gap] for gap in template.gaps]
+        written = "".join(pieces)
         custom = self._collection.entity.custom
         if custom is not None and (fields := custom(index)) is not None:
             written = f'{written[:-1]},"customFields":{json.dumps(fields, separators=(",", ":"))}}}'
         return written.encode()
 
-    def _template(self, index: int) -> tuple[str, tuple[int, ...]]:
+    def _template(self, index: int) -> _Template:
         record = self._collection.make(index)
         record.pop("customFields", None)
-        written = json.dumps(record, separators=(",", ":")).replace("%", "%%")
-        for number, fill in reversed(list(enumerate(self._fills))):
-            if number:
-                written = written.replace(f'"{fill(index)}"', f'"%(f{number})s"')
-        written = written.replace(f'"{self._fills[0](index)}', '"%(f0)s')  # lines have it in front of their number
-        at, offsets = self._collection.at(index), set()
+        written = json.dumps(record, separators=(",", ":"))
+        said: dict[str, str] = {}  # what is written where a gap will be, and the gap
+        for number, fill in list(enumerate(self._fills))[1:]:
+            said[f'"{fill(index)}"'] = f'"{_GAP}{number}{_GAP}"'
+        said[f'"{self._fills[0](index)}'] = f'"{_GAP}0{_GAP}'  # lines have the key in front of their number
+        for words, gap in said.items():
+            written = written.replace(words, gap)
+        at, offsets = self._collection.at(index), list[int]()
 
-        def gap(match: re.Match[str]) -> str:
+        def moment(match: re.Match[str]) -> str:
             offset = int(datetime.fromisoformat(match[1]).timestamp()) - at
             if abs(offset) > _FAR:
                 return match[0]
-            offsets.add(offset)
-            return f'"%(t{offset})s"'
+            if offset not in offsets:
+                offsets.append(offset)
+            return f'"{_GAP}{len(self._fills) + offsets.index(offset)}{_GAP}"'
 
-        written = _MOMENT.sub(gap, written)
-        return written, tuple(offsets)
+        pieces = _MOMENT.sub(moment, written).split(_GAP)
+        return _Template(pieces=pieces, gaps=[int(piece) for piece in pieces[1::2]], offsets=offsets)
 
 
 def _numbered(rule: str) -> Fill:

@@ -33,6 +33,11 @@ class View:
     def __len__(self) -> int:
         return self.collection.count - len(self._gone) + len(self._tail)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether records are written from templates, so that keeping them would save nothing."""
+        return self._templates is not None
+
     def index(self, position: int) -> int:
         """Return the number of the record at a position, 0 being the one that has not changed for longest."""
         in_place = self.collection.count - len(self._gone)
