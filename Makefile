@@ -20,6 +20,7 @@ PYTEST_ARGS ?=
 
 SANDBOX_LISTEN ?= 127.0.0.1:8500
 SANDBOX_STATE ?= build/sandbox.sqlite
+SANDBOX_ARGS ?=
 
 .PHONY: help
 help: ## List the targets
@@ -108,7 +109,7 @@ demo: venv localkube ## Show the operator at work: with pods on a node or on kin
 	$(PYTHON) -m tests.demo
 
 .PHONY: sandbox
-sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN
+sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN; more switches in SANDBOX_ARGS
 	@mkdir -p $(dir $(SANDBOX_STATE))
 	@if [ -z "$${MAKINI_SANDBOX_CLIENT_ID:-}" ] || [ -z "$${MAKINI_SANDBOX_CLIENT_SECRET:-}" ]; then \
 		export MAKINI_SANDBOX_CLIENT_ID="sandbox-$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(4))')"; \
@@ -116,7 +117,7 @@ sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN
 		echo "MAKINI_SANDBOX_CLIENT_ID=$$MAKINI_SANDBOX_CLIENT_ID"; \
 		echo "MAKINI_SANDBOX_CLIENT_SECRET=$$MAKINI_SANDBOX_CLIENT_SECRET"; \
 	fi; \
-	exec $(VENV)/bin/makini-operator sandbox --listen $(SANDBOX_LISTEN) --state $(SANDBOX_STATE)
+	exec $(VENV)/bin/makini-operator sandbox --listen $(SANDBOX_LISTEN) --state $(SANDBOX_STATE) $(SANDBOX_ARGS)
 
 .PHONY: lock
 lock: ## Make requirements.lock anew from pyproject.toml, and from it the part that is in the operator's image
