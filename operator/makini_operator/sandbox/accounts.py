@@ -17,6 +17,7 @@ from makini_operator.sandbox.context import (
     SETTINGS,
     STORE,
     account_id,
+    form_body,
     json_body,
     now,
     require_account,
@@ -138,7 +139,7 @@ async def show_client(request: web.Request) -> web.Response:
 
 async def _token_fields(request: web.Request) -> Mapping[str, Any]:
     if request.content_type == "application/x-www-form-urlencoded":
-        return dict(await request.post())
+        return await form_body(request)
     body = await json_body(request)
     return body if isinstance(body, dict) else {}
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from makini_operator.sandbox.asked import Log
 from makini_operator.sandbox.faults import Faults
@@ -83,6 +84,14 @@ async def json_body(request: web.Request) -> Any:
     if _is_deep(body):
         raise bad_request("INVALID_JSON", f"the body is nested deeper than {_MAX_DEPTH} levels")
     return body
+
+
+async def form_body(request: web.Request) -> dict[str, Any]:
+    """Return the fields of a form, files among them; raises ApiError (400) when it cannot be read."""
+    try:
+        return dict(await request.post())
+    except (ValueError, AssertionError, LookupError, HttpProcessingError):  # what aiohttp makes of a broken form
+        raise bad_request("VALIDATION_FAILED", "the form cannot be read") from None
 
 
 def _refused(constant: str) -> None:

@@ -10,10 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from makini_operator.sandbox import would_be
-from makini_operator.sandbox.context import DATA, json_body, now, require_connection, timestamp
+from makini_operator.sandbox.context import DATA, form_body, json_body, now, require_connection, timestamp
 from makini_operator.sandbox.data import existing
 from makini_operator.sandbox.entities.catalogue import ENTITIES
 from makini_operator.sandbox.entities.eam_work import MATERIAL_USE
@@ -106,10 +105,7 @@ def _uploads(entity: Entity) -> Handler:
         require_connection(request)
         if request.content_type != "multipart/form-data":
             raise bad_request("VALIDATION_FAILED", "expected a multipart/form-data with file and name")
-        try:
-            form = await request.post()
-        except (ValueError, AssertionError, LookupError, HttpProcessingError):  # what aiohttp makes of a broken form
-            raise bad_request("VALIDATION_FAILED", "the form cannot be read") from None
+        form = await form_body(request)
         name, file = form.get("name"), form.get("file")
         if file is None or not isinstance(name, str) or not name:
             raise bad_request("VALIDATION_FAILED", "file and name are required")

@@ -195,3 +195,20 @@ def some_value(field: Field, chance: random.Random) -> Any:
         Kind.REFERENCES: ["nobody"] if wrong else [key],
         Kind.REFERENCE_TEXT: key,
     }.get(field.kind, "text")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=nothing", b"a=b"),
+        ("application/x-www-form-urlencoded", b"a=\xff"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=a", b"--a\r\n\xff: \x01\r\n\r\nx"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused(box: Box, kind: str, body: bytes) -> None:
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {await box.connect()}"}
+    for path in ("/link/token", "/api/eam/documents"):
+        async with box.session.post(box.url + path, data=body, headers=headers) as response:
+            assert response.status == 400
+            assert (await response.json())["type"] == "invalid_request"

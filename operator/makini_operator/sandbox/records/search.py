@@ -38,6 +38,8 @@ class Found(Sequence[int]):
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
             return [self[position] for position in range(*at.indices(self._length))]
+        if not 0 <= at < self._length:
+            raise IndexError(at)
         return self._index(self._length - 1 - at if self._descending else at)
 
 
@@ -94,19 +96,24 @@ class Search:
         return self._kept[asked]
 
     async def _matching(self, query: Query) -> "array[int]":
+        found: array[int] | None = None
+        while found is None:
+            found = await self._looked_through(query)
+        return found
+
+    async def _looked_through(self, query: Query) -> "array[int] | None":
+        """Return the numbers that match, or None when something changed meanwhile: it would belong to no moment."""
         view, version = self.view, self.view.version
         getters = [(view.getter(one.field), one) for one in query.conditions]
         decide = any if query.any_of and getters else all
         found = array("L")
         for start in range(0, len(view), _SLICE):
             numbers = [view.index(position) for position in range(start, min(start + _SLICE, len(view)))]
-            found.extend(
-                compress(numbers, (decide(one.holds(get(number)) for get, one in getters) for number in numbers))
-            )
-            if start:
-                await asyncio.sleep(0)
-                if view.version != version:  # it changed meanwhile: what was seen belongs to no moment
-                    return await self._matching(query)
+            fits = (decide(one.holds(get(number)) for get, one in getters) for number in numbers)
+            found.extend(compress(numbers, fits))
+            await asyncio.sleep(0)
+            if view.version != version:
+                return None
         return found
 
     def _sorted(self, found: "array[int]", query: Query) -> "array[int]":
