@@ -133,3 +133,20 @@ def test_the_settings_hide_the_secret() -> None:
 def test_a_database_that_cannot_be_opened_is_an_error_of_the_state(tmp_path: Path) -> None:
     with pytest.raises((OSError, sqlite3.Error)):
         create_app(SandboxSettings(client_id=CLIENT_ID, client_secret=SECRET, state=tmp_path / "no" / "state.db"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc, which Linux has")
+async def test_a_million_orders_take_less_than_a_hundred_mebibytes() -> None:
+    async with started("--scale", "1000000") as (process, box):
+        token = await box.connect()
+        for page in range(1, 10_000, 250):
+            for path in ("/api/erp/purchase-orders", "/api/erp/purchase-orders.line-items"):
+                answer = await box.call("GET", f"{path}?per_page=100&page={page}", token=token)
+                assert len(answer.body["data"]) == 100
+        assert peak_memory(process.pid) < 100
+
+
+def peak_memory(pid: int) -> float:
+    """The most memory that a process has had, MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024

@@ -1,8 +1,8 @@
 """Which records a query finds, as a sequence of numbers that is cheap to page through.
 
 Without filters, or with filters by time of change only, positions are computed and nothing is looked at: that is what
-makes a million records cheap. Anything else looks at every record once, lets others run meanwhile, and keeps the
-answer for the next pages.
+makes a million records cheap. Anything else looks once at every record that is left, lets others run meanwhile, and
+keeps the answer for the next pages.
 """
 
 import asyncio
@@ -59,26 +59,30 @@ class Search:
         cursor = self.view.collection.entity.cursor
         by_time = query.sort is None or query.sort[0] == cursor
         descending = query.sort is None or query.sort[1]
-        conditions = query.conditions
-        if by_time and (positions := self._positions(conditions, any_of=query.any_of)) is not None:
+        positions, rest = self._narrowed(query)
+        if by_time and not rest:
             first = positions.start
             return Found(len(positions), lambda at: self.view.index(first + at), descending=descending)
         kept = await self._scanned(query)
         return Found(len(kept), kept.__getitem__, descending=by_time and descending)
 
-    def _positions(self, conditions: tuple[Condition, ...], *, any_of: bool) -> range | None:
-        """Return the positions that filters by time of change leave, or None when there are other filters."""
-        cursor = self.view.collection.entity.cursor
-        if any_of and len(conditions) > 1:
-            return None
-        low, high = 0, len(self.view)
-        for one in conditions:
-            if one.field != cursor or one.op in ("contains", "startsWith") or one.value == "":
-                return None
+    def _narrowed(self, query: Query) -> tuple[range, list[Condition]]:
+        """Return the positions that filters by time of change leave, and the other filters."""
+        if query.any_of and len(query.conditions) > 1:
+            return range(len(self.view)), list(query.conditions)
+        low, high, rest = 0, len(self.view), []
+        for one in query.conditions:
+            if not self._is_by_time(one):
+                rest.append(one)
+                continue
             before, after = self._bisected(bisect_left, one.value), self._bisected(bisect_right, one.value)
             low = max(low, {"gt": after, "gteq": before, "": before}.get(one.op, 0))
             high = min(high, {"lt": before, "lted": after, "": after}.get(one.op, high))
-        return range(low, max(low, high))
+        return range(low, max(low, high)), rest
+
+    def _is_by_time(self, one: Condition) -> bool:
+        is_moment = one.op not in ("contains", "startsWith") and one.value != ""
+        return is_moment and one.field == self.view.collection.entity.cursor
 
     def _bisected(self, bisect: Callable[..., int], moment: str) -> int:
         view = self.view
@@ -104,11 +108,12 @@ class Search:
     async def _looked_through(self, query: Query) -> "array[int] | None":
         """Return the numbers that match, or None when something changed meanwhile: it would belong to no moment."""
         view, version = self.view, self.view.version
-        getters = [(view.getter(one.field), one) for one in query.conditions]
+        positions, rest = self._narrowed(query)
+        getters = [(view.getter(one.field), one) for one in rest]
         decide = any if query.any_of and getters else all
-        found = array("L")
-        for start in range(0, len(view), _SLICE):
-            numbers = [view.index(position) for position in range(start, min(start + _SLICE, len(view)))]
+        found = array("I")
+        for start in range(0, len(positions), _SLICE):
+            numbers = [view.index(position) for position in positions[start : start + _SLICE]]
             fits = (decide(one.holds(get(number)) for get, one in getters) for number in numbers)
             found.extend(compress(numbers, fits))
             await asyncio.sleep(0)
@@ -124,7 +129,7 @@ class Search:
             )
         name, descending = query.sort
         get = self.view.getter(name)
-        return array("L", sorted(found, key=lambda number: _rank(get(number)), reverse=descending))
+        return array("I", sorted(found, key=lambda number: _rank(get(number)), reverse=descending))
 
 
 def _rank(value: Any) -> tuple[int, Any]:
