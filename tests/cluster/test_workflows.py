@@ -359,6 +359,7 @@ def test_runs_of_others_stay_whatever_their_labels_say(world: World) -> None:
 def test_a_run_that_kubernetes_own_controllers_have_started_ends_and_does_not_come_back(world: World) -> None:
     connected(world, workflow(schedule="* * * * *"))
     name = cron(world)["metadata"]["name"]
+    world.until(lambda: world.get_pool()["status"]["account"]["owned"] == 1)  # the pool has said all it has to say
     start = world.rig.cluster.audit_position()
     # A schedule that was missed is made up for at once, so nobody has to wait for the next minute.
     missed = (datetime.now(UTC) - timedelta(seconds=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
