@@ -14,6 +14,8 @@ import click
 _COMMANDS = {
     "run": "Run the operator against a cluster.",
     "sandbox": "Serve the embedded Makini, for tests and demonstrations.",
+    "sync": "Load what changed at Makini into a database or files.",
+    "history": "Show or delete synced rows.",
     "abandon": "Let connections go that the operator can no longer close.",
     "installation": "Show the installation; confirm that it was restored into a new cluster.",
     "crds": "Print, write or compare the CustomResourceDefinitions.",

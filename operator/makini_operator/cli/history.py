@@ -1,0 +1,64 @@
+"""`makini-operator history`: look at what was synced, and delete it on purpose. Nothing else ever deletes a row."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from makini_operator.cli.sync import destination_options, make_destination
+from makini_operator.sync.errors import SyncError
+
+
+@click.group()
+def history() -> None:
+    """Show or delete synced rows. A connection's end never touches them."""
+
+
+@history.command(context_settings={"auto_envvar_prefix": "MAKINI_SYNC"})
+@destination_options
+def show(**options: Any) -> None:
+    """Print the dataset's tables and how many rows they hold."""
+    try:
+        destination = make_destination(options)
+        with destination.lock():
+            _print(destination.rows())
+    except SyncError as error:
+        _fail(error)
+
+
+@history.command(context_settings={"auto_envvar_prefix": "MAKINI_SYNC"})
+@destination_options
+@click.option(
+    "--confirm", metavar="DATASET", help="Delete indeed: the dataset's name once more. Without it, nothing is changed."
+)
+def purge(confirm: str | None, **options: Any) -> None:
+    """Say what a purge would delete; with --confirm DATASET, delete it for good."""
+    dataset = options["dataset"]
+    try:
+        destination = make_destination(options)
+        with destination.lock():
+            _print(destination.rows())
+            if confirm is None:
+                click.echo(f"Nothing was deleted. To delete all of it for good: --confirm {dataset}")
+                return
+            if confirm != dataset:
+                click.echo(f"makini-operator: --confirm names {confirm!r}, the dataset is {dataset!r}", err=True)
+                sys.exit(2)
+            destination.purge()
+    except SyncError as error:
+        _fail(error)
+    click.echo(f"Dataset {dataset} was deleted.")
+
+
+def _print(rows: Any) -> None:
+    for table, count in rows.items():
+        click.echo(f"{table}\t{count}")
+    if not rows:
+        click.echo("The dataset holds no rows.")
+
+
+def _fail(error: SyncError) -> None:
+    click.echo(f"makini-operator: {error}", err=True)
+    sys.exit(error.exit_code)

@@ -1,0 +1,97 @@
+"""What a destination has to be able to do. Every module of one imports its database's library only when it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from makini_operator.sync.errors import BadSettings
+
+STATE = "_makini_state"
+_DATASET = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+State = dict[str, Any]
+Known = tuple[str, str | None, bool]  # key, digest, is marked as gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How dlt is to load: its destination, the file format in between, the table format and the merge strategy."""
+
+    destination: Any
+    file_format: Literal["insert_values", "parquet"]
+    table_format: str | None
+    strategy: str
+
+
+class Destination(Protocol):
+    """One dataset. Everything but `lock` is only called while the lock is held."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset: a schema, or a folder of tables."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that no message may repeat."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep others out, and everything open that the run needs; raises Locked when another run is at work."""
+
+    def check_lock(self) -> None:
+        """Raise LockLost unless the lock is still held."""
+
+    def read_state(self) -> dict[str, State]:
+        """Return the state by entity; empty when the dataset is new."""
+
+    def write_state(self, entity: str, state: State) -> None:
+        """Replace one entity's state; raises LockLost when it cannot be known to be ours."""
+
+    def known(self, table: str, *, keys: Iterable[list[str]] | None = None, by: str) -> Iterator[Known]:
+        """Return the rows of a table, or those whose column `by` is in one of the batches of keys."""
+
+    def arrived(self, table: str, run: str) -> int:
+        """Return how many rows of a table came with a run."""
+
+    def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str, at: datetime) -> int:
+        """Mark rows that are not marked yet, by the values of column `by`; return how many."""
+
+    def tidy(self, tables: Iterable[str]) -> None:
+        """Make what lookups need, after a load."""
+
+    def loading(self) -> Loading:
+        """Return how dlt loads here."""
+
+    def rows(self) -> Mapping[str, int]:
+        """Return the tables of the dataset with their number of rows, our own and dlt's left out."""
+
+    def purge(self) -> None:
+        """Delete the dataset with all its rows, for good."""
+
+
+def checked_dataset(name: str) -> str:
+    """Return a dataset's name.
+
+    Raises:
+        BadSettings: not a name that every destination takes.
+    """
+    if not _DATASET.fullmatch(name) or name.startswith("pg_"):
+        raise BadSettings(
+            f"--dataset: expected a small letter, then at most 39 small letters, digits and _ (not pg_…), "
+            f"found {name!r}"
+        )
+    return name
+
+
+def is_data(table: str) -> bool:
+    """Say whether a table holds synced rows."""
+    return not table.startswith(("_dlt", "_makini"))
+
+
+def locked(dataset: str) -> str:
+    """Return the text for a dataset that another run works on."""
+    return f"another run works on dataset {dataset!r}: nothing was read or changed"

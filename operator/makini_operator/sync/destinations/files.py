@@ -1,0 +1,227 @@
+"""Delta tables in files: a folder of this computer or of a volume (`file:///…`), or S3 (`s3://bucket/prefix`).
+
+Plain Parquet cannot merge (dlt would append, in silence), so every table is a Delta table, which other engines read
+too. Keys of S3 come from where AWS' own tools take them: environment, shared file, or the pod's identity.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from makini_operator.sync.destinations.base import Known, Loading, State, checked_dataset, is_data
+from makini_operator.sync.destinations.bucketlock import BucketLock
+from makini_operator.sync.destinations.filelock import FileLock
+from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
+from makini_operator.sync.errors import BadSettings, DestinationFailed
+from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
+
+_BATCH = 5_000
+_STARTED = "init"  # the file by which dlt knows a folder as its own
+_COMPACT_EVERY = 20  # versions of a table
+_EXPECTED = "--files-url: expected file:///folder or s3://bucket/prefix"
+
+
+class Files:
+    """A folder of Delta tables."""
+
+    def __init__(self, url: str, dataset: str) -> None:
+        self.dataset = checked_dataset(dataset)
+        parts = urlsplit(url)
+        self._url = url.rstrip("/")
+        self._s3: _S3 | None = None
+        self._lock: FileLock | BucketLock
+        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+            root = Path(unquote(parts.path))
+            self._objects: Objects = Folder(root)
+            self._lock = FileLock(root / f"{dataset}.lock", dataset)
+        elif parts.scheme == "s3" and parts.netloc and not (parts.query or parts.fragment or "@" in parts.netloc):
+            self._s3 = _S3()
+            prefix = parts.path.strip("/")
+            bucket = Bucket(client=self._s3.client, bucket=parts.netloc, prefix=f"{prefix}/" if prefix else "")
+            self._objects, self._lock = bucket, BucketLock(bucket, f"{dataset}.lock", dataset)
+        else:
+            raise BadSettings(_EXPECTED)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret key and the session token."""
+        return self._s3.secrets if self._s3 else ()
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Take the dataset's lock, a file or an object beside its folder."""
+        return self._held()
+
+    def check_lock(self) -> None:
+        """Raise LockLost unless the lock is still held."""
+        self._lock.check()
+
+    def read_state(self) -> dict[str, State]:
+        """Return the state by entity, from one small file for each."""
+        folder = f"{self.dataset}.state/"
+        found = {name: self._objects.get(name) for name in self._objects.names(folder) if name.endswith(".json")}
+        states = (json.loads(content[0]) for content in found.values() if content)
+        return {state.pop("entity"): state for state in states}
+
+    def write_state(self, entity: str, state: State) -> None:
+        """Replace one entity's state."""
+        self.check_lock()
+        name = entity.replace("/", "+")
+        content = json.dumps({"entity": entity, **state})
+        self._objects.put(f"{self.dataset}.state/{name}.json", content.encode())
+
+    def known(self, table: str, *, keys: Iterable[list[str]] | None = None, by: str = KEY) -> Iterator[Known]:
+        """Return key, digest and mark of rows."""
+        for chunk in self._chunks(table, [KEY, DIGEST, GONE_AT], keys=keys, by=by):
+            gone = chunk.column(GONE_AT).is_valid().to_pylist()
+            yield from zip(chunk.column(KEY).to_pylist(), chunk.column(DIGEST).to_pylist(), gone, strict=True)
+
+    def arrived(self, table: str, run: str) -> int:
+        """Return how many rows came with a run."""
+        return sum(chunk.num_rows for chunk in self._chunks(table, [RUN], keys=iter([[run]]), by=RUN))
+
+    def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str = KEY, at: datetime) -> int:
+        """Mark rows that are not marked yet: one new version of the table for each batch."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        found = self._table(table)
+        marked = 0
+        for batch in keys if found is not None else ():
+            source = pa.table({"key": pa.array(batch, pa.string())})
+            predicate = f't."{by}" = s.key AND t."{GONE_AT}" IS NULL'
+            literal = f"CAST('{at.isoformat()}' AS TIMESTAMP)"
+            merge = found.merge(source, predicate, source_alias="s", target_alias="t")
+            marked += merge.when_matched_update({GONE_AT: literal}).execute()["num_target_rows_updated"]
+        return int(marked)
+
+    def tidy(self, tables: Iterable[str]) -> None:
+        """Make few large files of many small ones; old versions stay for a week, so that readers are not cut off."""
+        for name in tables:
+            table = self._table(name)
+            if table is not None and table.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
+                table.optimize.compact()
+                table.vacuum(retention_hours=7 * 24, enforce_retention_duration=True, dry_run=False)
+
+    def loading(self) -> Loading:
+        """Loaded as Delta tables, whose merge is dlt's `upsert`."""
+        import dlt  # noqa: PLC0415 - slow to import
+
+        settings: dict[str, Any] = {"bucket_url": self._url}
+        if self._s3:
+            settings |= {"credentials": self._s3.for_dlt(), "deltalake_storage_options": self._s3.options}
+        return Loading(
+            destination=dlt.destinations.filesystem(**settings),
+            file_format="parquet",
+            table_format="delta",
+            strategy="upsert",
+        )
+
+    def rows(self) -> Mapping[str, int]:
+        """Return the tables with their number of rows."""
+        start = f"{self.dataset}/"
+        names = {name[len(start) :].split("/")[0] for name in self._objects.names(start) if "/_delta_log/" in name}
+        tables = {name: self._table(name) for name in sorted(names) if is_data(name)}
+        return {name: table.to_pyarrow_dataset().count_rows() for name, table in tables.items() if table is not None}
+
+    def purge(self) -> None:
+        """Delete the dataset's folder."""
+        self._objects.delete_all(f"{self.dataset}/")
+        self._objects.delete_all(f"{self.dataset}.state/")
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with self._lock.held():
+            if isinstance(self._objects, Folder):
+                self._mend(self._objects.root / self.dataset)
+            yield
+
+    def _mend(self, folder: Path) -> None:
+        """Take away the empty folder that dlt leaves when it is killed at its very first step, and then trips over."""
+        if folder.is_dir() and not (folder / _STARTED).exists():
+            try:
+                folder.rmdir()
+            except OSError:
+                raise BadSettings(
+                    f"{folder} holds files that are not a dataset of ours: choose another folder"
+                ) from None
+
+    def _table(self, name: str) -> Any:
+        from deltalake import DeltaTable  # noqa: PLC0415
+        from deltalake.exceptions import DeltaError  # noqa: PLC0415
+
+        url, options = f"{self._url}/{self.dataset}/{name}", self._s3.options if self._s3 else None
+        try:
+            return DeltaTable(url, storage_options=options) if DeltaTable.is_deltatable(url, options) else None
+        except (DeltaError, OSError) as error:
+            raise DestinationFailed(f"the Delta table {name} cannot be read: {str(error)[:300]}") from None
+
+    def _chunks(self, table: str, columns: list[str], *, keys: Iterable[list[str]] | None, by: str) -> Iterator[Any]:
+        import pyarrow.dataset as ds  # noqa: PLC0415
+
+        found = self._table(table)
+        if found is None:
+            return
+        dataset = found.to_pyarrow_dataset()
+        # A Delta table has no index: a pass over one column for all keys together costs less than one for each batch.
+        wanted = None if keys is None else ds.field(by).isin([key for batch in keys for key in batch])
+        yield from dataset.scanner(columns=columns, filter=wanted, batch_size=_BATCH).to_batches()
+
+
+class _S3:
+    """Where S3 is and with which keys, as botocore finds them, in the words of the libraries that need them."""
+
+    def __init__(self) -> None:
+        import botocore.session  # noqa: PLC0415
+
+        session = botocore.session.get_session()
+        found = session.get_credentials()
+        if found is None:
+            raise BadSettings(
+                "there are no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                "AWS_SHARED_CREDENTIALS_FILE"
+            )
+        self.client = session.create_client("s3", region_name=session.get_config_variable("region") or "us-east-1")
+        self._keys = found.get_frozen_credentials()
+        self._region = self.client.meta.region_name
+        self._endpoint = _endpoint()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may repeat."""
+        return tuple(filter(None, [self._keys.secret_key, self._keys.token]))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """For the Delta library."""
+        options = {
+            "AWS_ACCESS_KEY_ID": self._keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": self._keys.secret_key,
+            "AWS_SESSION_TOKEN": self._keys.token,
+            "AWS_REGION": self._region,
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_ALLOW_HTTP": "true" if (self._endpoint or "").startswith("http://") else None,
+            "aws_conditional_put": "etag",  # two writers of one version must not both win
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def for_dlt(self) -> Any:
+        """For dlt's own files."""
+        from dlt.common.configuration.specs import AwsCredentials  # noqa: PLC0415
+
+        return AwsCredentials(
+            aws_access_key_id=self._keys.access_key,
+            aws_secret_access_key=self._keys.secret_key,
+            aws_session_token=self._keys.token,
+            region_name=self._region,
+            endpoint_url=self._endpoint,
+        )
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

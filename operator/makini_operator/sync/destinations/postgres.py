@@ -1,0 +1,240 @@
+"""PostgreSQL: a schema for each dataset, its lock an advisory lock of the session that also writes the cursor.
+
+So a run whose connection broke, and with it its lock, cannot move the cursor any more. A connection pooler in
+transaction mode breaks this; the run needs a connection of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from makini_operator.sync.destinations.base import STATE, Known, Loading, State, checked_dataset, is_data, locked
+from makini_operator.sync.errors import BadSettings, DestinationFailed, Locked, LockLost
+from makini_operator.sync.redact import clean
+from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, PARENT, RUN
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+_BATCH = 5_000
+_CONNECT_TIMEOUT = 15  # seconds
+_PASSED_ON = ("ssl", "options", "target_session", "channel_binding", "gss")  # parts of a DSN that dlt hands on
+
+
+class Postgres:
+    """A schema of a PostgreSQL database. `dsn` is a URL or a libpq connection string, with its password."""
+
+    def __init__(self, dsn: str, dataset: str) -> None:
+        import psycopg2.extensions  # noqa: PLC0415 - only who loads there needs it
+
+        self.dataset = checked_dataset(dataset)
+        self._errors = psycopg2.Error
+        self._dsn = dsn.strip()
+        try:
+            self._parts = psycopg2.extensions.parse_dsn(self._dsn)
+        except psycopg2.ProgrammingError:
+            raise BadSettings(
+                "the PostgreSQL credentials are not a connection string: expected postgresql://user:password@host/database"
+            ) from None
+        self._connection: psycopg2.extensions.connection | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The password."""
+        return tuple(filter(None, [self._parts.get("password")]))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Connect and take the dataset's advisory lock."""
+        self._connection = self._connect()
+        try:
+            if not self._one("SELECT pg_try_advisory_lock(%s)", self._lock_number())[0]:
+                raise Locked(locked(self.dataset))
+            self._prepare()
+            yield
+        finally:
+            self._connection.close()
+            self._connection = None
+
+    def check_lock(self) -> None:
+        """Raise LockLost unless the session that holds the lock is alive."""
+        try:
+            self._one("SELECT 1")
+        except DestinationFailed as error:
+            raise LockLost(f"the connection that held the lock of dataset {self.dataset!r} is lost: {error}") from None
+
+    def read_state(self) -> dict[str, State]:
+        """Return the state by entity."""
+        return {name: json.loads(text) for name, text in self._all(f"SELECT entity, state FROM {self._name(STATE)}")}
+
+    def write_state(self, entity: str, state: State) -> None:
+        """Replace one entity's state, over the session that holds the lock."""
+        self._run(
+            f"INSERT INTO {self._name(STATE)} (entity, state) VALUES (%s, %s) "
+            "ON CONFLICT (entity) DO UPDATE SET state = excluded.state",
+            entity,
+            json.dumps(state),
+        )
+
+    def known(self, table: str, *, keys: Iterable[list[str]] | None = None, by: str = KEY) -> Iterator[Known]:
+        """Return key, digest and mark of rows."""
+        if not self._exists(table):
+            return
+        query = f'SELECT "{KEY}", "{DIGEST}", "{GONE_AT}" IS NOT NULL FROM {self._name(table)}'
+        if keys is None:
+            yield from self._stream(query)
+            return
+        for batch in keys:
+            yield from self._all(f'{query} WHERE "{by}" = ANY(%s)', batch)
+
+    def arrived(self, table: str, run: str) -> int:
+        """Return how many rows came with a run."""
+        if not self._exists(table):
+            return 0
+        return int(self._one(f'SELECT count(*) FROM {self._name(table)} WHERE "{RUN}" = %s', run)[0])
+
+    def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str = KEY, at: datetime) -> int:
+        """Mark rows that are not marked yet."""
+        if not self._exists(table):
+            return 0
+        query = f'UPDATE {self._name(table)} SET "{GONE_AT}" = %s WHERE "{GONE_AT}" IS NULL AND "{by}" = ANY(%s)'
+        return sum(self._run(query, at, batch) for batch in keys)
+
+    def tidy(self, tables: Iterable[str]) -> None:
+        """Index what is looked up by; dlt makes no index, and a merge without one reads the whole table."""
+        for table in tables:
+            if self._exists(table):
+                columns = self._columns(table)
+                for column in (KEY, PARENT):
+                    if column in columns:
+                        name = f"{table[:40]}_{hashlib.sha256(table.encode()).hexdigest()[:6]}{column[7:]}"
+                        self._run(f'CREATE INDEX IF NOT EXISTS "{name}" ON {self._name(table)} ("{column}")')
+
+    def loading(self) -> Loading:
+        """Loaded as INSERT statements: with CSV dlt 1.31 makes NULL of every empty text, without a word."""
+        import dlt  # noqa: PLC0415 - slow to import
+        from dlt.destinations.impl.postgres.configuration import PostgresCredentials  # noqa: PLC0415
+
+        # What libpq took from its environment and defaults, dlt has to be told.
+        used = self._used()
+        parts = self._parts | {name: used[name] for name in ("host", "port", "dbname", "user") if name in used}
+        made = PostgresCredentials(
+            {
+                "drivername": "postgresql",
+                "host": parts.get("host", "localhost"),
+                "port": int(parts.get("port", 5432)),
+                "database": parts["dbname"],
+                "username": parts["user"],
+                "password": parts.get("password") or used.get("password") or "-",  # dlt wants one where none is needed
+                "query": {name: parts[name] for name in parts if name.startswith(_PASSED_ON)},
+            }
+        )
+        return Loading(
+            destination=dlt.destinations.postgres(credentials=made),
+            file_format="insert_values",
+            table_format=None,
+            strategy="delete-insert",
+        )
+
+    def rows(self) -> Mapping[str, int]:
+        """Return the tables with their number of rows."""
+        return {
+            table: int(self._one(f"SELECT count(*) FROM {self._name(table)}")[0])
+            for table in self._tables(self.dataset)
+        }
+
+    def purge(self) -> None:
+        """Drop the schema, and the one that dlt stages in."""
+        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}_staging" CASCADE')
+        self._run(f'DROP SCHEMA "{self.dataset}" CASCADE')
+
+    def _used(self) -> dict[str, Any]:
+        if self._connection is None:
+            raise RuntimeError("a destination is used only while its lock is held")
+        info = self._connection.info
+        return {**{k: v for k, v in info.dsn_parameters.items() if v}, "password": info.password}
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        import psycopg2  # noqa: PLC0415
+
+        settings: dict[str, Any] = {
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "application_name": "makini-sync",
+            "keepalives_idle": 30,
+        }
+        try:
+            connection: psycopg2.extensions.connection = psycopg2.connect(
+                self._dsn, **{k: v for k, v in settings.items() if k not in self._parts}
+            )
+        except self._errors as error:
+            raise self._failed(error) from None
+        connection.autocommit = True
+        return connection
+
+    def _prepare(self) -> None:
+        # Looked up first: CREATE … IF NOT EXISTS needs the right to create also where there is nothing to create.
+        if not self._all("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.dataset):
+            self._run(f'CREATE SCHEMA "{self.dataset}"')
+        if not self._exists(STATE):
+            self._run(f"CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)")
+
+    def _lock_number(self) -> int:
+        return int.from_bytes(hashlib.sha256(f"makini-sync/{self.dataset}".encode()).digest()[:8], "big", signed=True)
+
+    def _name(self, table: str) -> str:
+        return f'"{self.dataset}"."{table}"'
+
+    def _exists(self, table: str) -> bool:
+        return self._one("SELECT to_regclass(%s)", self._name(table))[0] is not None
+
+    def _tables(self, schema: str) -> list[str]:
+        found = self._all("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", schema)
+        return [name for (name,) in found if is_data(name)]
+
+    def _columns(self, table: str) -> set[str]:
+        query = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        return {name for (name,) in self._all(query, self.dataset, table)}
+
+    def _run(self, query: str, *values: Any) -> int:
+        with self._cursor() as cursor:
+            cursor.execute(query, values)
+            return int(cursor.rowcount)
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._all(query, *values)[0]
+
+    def _stream(self, query: str) -> Iterator[Any]:
+        with self._cursor() as cursor:
+            cursor.execute(f"BEGIN; DECLARE makini_known NO SCROLL CURSOR FOR {query}")
+            try:
+                while True:
+                    cursor.execute(f"FETCH {_BATCH} FROM makini_known")
+                    found = cursor.fetchall()
+                    yield from found
+                    if len(found) < _BATCH:
+                        return
+            finally:
+                cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        if self._connection is None:
+            raise RuntimeError("a destination is used only while its lock is held")
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except self._errors as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> DestinationFailed:
+        return DestinationFailed(f"PostgreSQL: {clean(str(error), self.secrets)}")

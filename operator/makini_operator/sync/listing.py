@@ -1,0 +1,203 @@
+"""Reading a whole list by page number while it changes, with a proof that nothing was missed.
+
+**With a cursor** the list is read newest change first. A record that changes meanwhile moves to the front and pushes
+the others towards the end: they are met again, never missed. Oldest first, it would leave a gap that the next page
+jumps over. Three things are left to prove:
+
+* *Something left the list* (a deletion pulls the rest forward). Then `total` shrinks between two pages, by at most as
+  many places as the list moved; that many places are read again before going on.
+* *Something changed after its old place was due and its new place was passed.* It is at the front: the front is read
+  again until a page shows nothing that was not seen, and by then at least `total` records were seen.
+* *The cursor* is the newest change of the very first page. Whatever changed later is not older, and comes again.
+
+**Without a cursor** nothing is known of the order. A reading counts only if `total` stood still, no key came twice and
+as many keys came as `total` says; else it is repeated from the start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from makini_operator.sync.envelope import Page, Record
+from makini_operator.sync.errors import NotWhole
+
+logger = logging.getLogger(__name__)
+
+_ROUNDS = 20  # readings of the front after the last page
+_READINGS = 4  # of a list without a cursor
+_SPARE = 20  # pages that may be read again, beside as many as the list has
+
+
+class Seen(Enum):
+    """What was known of a record when it came."""
+
+    NEW = "new"
+    CHANGED = "changed"  # seen before, in an older version
+    SAME = "same"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Where records are put. `count` is the number of different keys on it."""
+
+    put: Callable[[Record], Seen]
+    count: Callable[[], int]
+    clear: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A list that was read whole: `newest` is the latest change that everything not seen is at least as new as."""
+
+    newest: datetime | None
+    total: int
+    pages: int
+    repeated: int  # pages that were read again because the list moved
+
+
+class Listing:
+    """One reading of one list. `read` returns a page that is whole in itself."""
+
+    def __init__(self, name: str, *, read: Callable[[int], Page], shelf: Shelf) -> None:
+        self._name = name
+        self._read = read
+        self._shelf = shelf
+        self._pages = 0
+        self._repeated = 0
+        self._per_page = 0
+
+    def newest_first(self) -> Proof:
+        """Read a list that is sorted by its cursor, newest first.
+
+        Raises:
+            NotWhole: it is not sorted so, or moves too fast, or fewer records came than it says to have.
+        """
+        first = self._page(1)
+        newest = first.records[0].changed if first.records else None
+        self._take(first, before=None, newest=newest)
+        taken, total, number = first, first.total, 2
+        while number <= taken.last:
+            page = self._page(number)
+            if page.total < total:
+                number, total = self._step_back(number, total - page.total, page), page.total
+                continue
+            page = self._unless_repeated(page, taken)
+            self._take(page, before=taken.records[-1] if taken.records else None, newest=newest)
+            taken, total, number = page, page.total, number + 1
+        if self._pages > 1:
+            total = self._read_front_again()
+        self._check_count(total)
+        return Proof(newest=newest, total=total, pages=self._pages, repeated=self._repeated)
+
+    def in_any_order(self) -> Proof:
+        """Read a list of unknown order.
+
+        Raises:
+            NotWhole: it changed during each of several readings.
+        """
+        for _ in range(_READINGS):
+            self._shelf.clear()
+            total = self._stands_still()
+            if total is not None and self._shelf.count() == total:
+                return Proof(newest=None, total=total, pages=self._pages, repeated=self._repeated)
+            logger.info("%s changed while it was read: reading it again from the start", self._name)
+            self._repeated = self._pages
+        raise NotWhole(
+            f"{self._name} changed, or repeated records, in each of {_READINGS} readings: "
+            "nothing proves that all was seen"
+        )
+
+    def _stands_still(self) -> int | None:
+        total, number, last = None, 1, 1
+        while number <= last:
+            page = self._page(number)
+            if total not in {None, page.total} or any(seen is not Seen.NEW for seen in self._put(page)):
+                return None
+            total, last, number = page.total, page.last, number + 1
+        return total
+
+    def _page(self, number: int) -> Page:
+        page = self._read(number)
+        self._pages += 1
+        self._per_page = self._per_page or page.per_page
+        if page.per_page != self._per_page:
+            raise NotWhole(
+                f"{self._name}: pages of {self._per_page} records became pages of {page.per_page} on the way"
+            )
+        return page
+
+    def _step_back(self, number: int, left: int, page: Page) -> int:
+        steps = -(-left // page.per_page)
+        self._spend(steps, page)
+        logger.info("%s: %d records left the list while it was read: %d pages again", self._name, left, steps)
+        return max(1, number - steps)
+
+    def _spend(self, pages: int, page: Page) -> None:
+        self._repeated += pages
+        if self._repeated > page.last + _SPARE:
+            raise NotWhole(f"{self._name} changes faster than it can be read: try larger pages, or a quieter hour")
+
+    def _unless_repeated(self, page: Page, before: Page) -> Page:
+        """The page, read again if it repeats the one before it; raises NotWhole when it still does."""
+        for _ in range(2):
+            keys = [record.key for record in page.records]
+            if page.number == before.number or not keys or keys != [record.key for record in before.records]:
+                return page
+            self._spend(1, page)
+            page = self._page(page.number)
+            if page.total < before.total:
+                break
+        raise NotWhole(f"page {page.number} of {self._name} repeats page {before.number}")
+
+    def _put(self, page: Page) -> list[Seen]:
+        return [self._shelf.put(record) for record in page.records]
+
+    def _take(self, page: Page, *, before: Record | None, newest: datetime | None) -> bool:
+        """Put a page on the shelf; True if all of it was there."""
+        bound = before.changed if before else None
+        above: datetime | None = None
+        is_known = True
+        for record, seen in zip(page.records, self._put(page), strict=True):
+            changed = _changed(record)
+            if above is not None and changed > above:
+                raise self._not_sorted(page.number, record)
+            # Newer than the end of the page before it can only be what was seen there, or has changed since the start.
+            if seen is Seen.NEW and bound and newest and bound < changed <= newest:
+                raise self._not_sorted(page.number, record)
+            above, is_known = changed, is_known and seen is Seen.SAME
+        return is_known
+
+    def _not_sorted(self, number: int, record: Record) -> NotWhole:
+        return NotWhole(
+            f"page {number} of {self._name} is not sorted by change, newest first (record {record.key!r}), so a change "
+            f"during the reading could be missed; read it whole each time with --no-cursor {self._name}"
+        )
+
+    def _read_front_again(self) -> int:
+        """Read the first pages until the very first shows nothing new; return the total it names."""
+        for _ in range(_ROUNDS):
+            number, is_known, is_quiet, total = 1, False, False, 0
+            while not is_known:
+                page = self._page(number)
+                if number > 1:
+                    self._spend(1, page)
+                is_known = self._take(page, before=None, newest=None) or number >= page.last
+                # A single page that is all there was is one instant: it needs no second look.
+                is_quiet = number == 1 and is_known
+                total, number = page.total, number + 1
+            if is_quiet:
+                return total
+        raise NotWhole(f"{self._name} changes faster than it can be read: try larger pages, or a quieter hour")
+
+    def _check_count(self, total: int) -> None:
+        if self._shelf.count() < total:
+            raise NotWhole(f"{self._name} says to have {total} records and showed {self._shelf.count()}")
+
+
+def _changed(record: Record) -> datetime:
+    assert record.changed is not None, "only entities with a cursor are read newest first"  # noqa: S101
+    return record.changed

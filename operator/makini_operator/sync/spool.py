@@ -1,0 +1,137 @@
+"""What one entity's reading has brought, on this computer's disk: memory does not grow with the number of records.
+
+An SQLite file without a journal in the run's scratch folder. It is thrown away with the run; nothing of it is trusted
+by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from makini_operator.sync.entities import Entity, column_name
+from makini_operator.sync.envelope import Record
+from makini_operator.sync.listing import Seen, Shelf
+from makini_operator.sync.rows import OWN, Row, to_rows
+
+_SCHEMA = """
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
+CREATE TABLE pulled (key TEXT PRIMARY KEY, changed TEXT, digest TEXT, rows TEXT, is_new INTEGER DEFAULT 1);
+CREATE TABLE known (key TEXT PRIMARY KEY, digest TEXT, is_gone INTEGER) WITHOUT ROWID;
+CREATE TABLE children (tbl TEXT, key TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+"""
+_BATCH = 2_000
+
+
+class Spool:
+    """The records of one entity. `known` is what the destination has of them."""
+
+    def __init__(self, folder: Path, entity: Entity) -> None:
+        self._entity = entity
+        path = folder / f"{entity.table}.sqlite"
+        path.unlink(missing_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)  # the load has its own thread
+        self._db.executescript(_SCHEMA)
+        self._db.execute("BEGIN")
+        self._columns: dict[str, dict[str, None]] = {
+            entity.table: dict.fromkeys(column_name(name) for name in entity.fields)
+        } | {entity.child_table(field): dict.fromkeys(map(column_name, names)) for field, names in entity.lists.items()}
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+    @property
+    def shelf(self) -> Shelf:
+        """The spool as a reading sees it."""
+        return Shelf(put=self.put, count=self.count, clear=self.clear)
+
+    def put(self, record: Record) -> Seen:
+        """Keep a record, unless a newer version of it is there.
+
+        Raises:
+            NotWhole: two of its fields have the same column.
+        """
+        rows = to_rows(record, self._entity)
+        changed = record.changed.isoformat(timespec="microseconds") if record.changed else ""
+        found = self._db.execute("SELECT changed, digest FROM pulled WHERE key = ?", (rows.key,)).fetchone()
+        if found and (found[0] > changed or found == (changed, rows.digest)):
+            return Seen.SAME
+        for table, of_table in rows.tables.items():
+            for row in of_table:
+                self._columns[table].update(dict.fromkeys(row))
+        self._db.execute(
+            "INSERT OR REPLACE INTO pulled (key, changed, digest, rows) VALUES (?, ?, ?, ?)",
+            (rows.key, changed, rows.digest, json.dumps(rows.tables)),
+        )
+        return Seen.CHANGED if found else Seen.NEW
+
+    def clear(self) -> None:
+        """Forget every record."""
+        self._db.execute("DELETE FROM pulled")
+
+    def count(self) -> int:
+        """Return how many different records there are."""
+        return int(self._db.execute("SELECT count(*) FROM pulled").fetchone()[0])
+
+    def keys(self) -> Iterator[list[str]]:
+        """Return the keys of the records that are to be loaded, in batches."""
+        return self._batches("SELECT key FROM pulled WHERE is_new")
+
+    def compare(self, known: Iterable[tuple[str, str | None, bool]]) -> int:
+        """Take in (key, digest, is gone) of the destination; return how many records are new there, or differ."""
+        self._db.execute("DELETE FROM known")
+        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", known)
+        self._db.execute(
+            "UPDATE pulled SET is_new = NOT EXISTS (SELECT 1 FROM known WHERE known.key = pulled.key "
+            "AND known.digest = pulled.digest AND NOT known.is_gone)"
+        )
+        return int(self._db.execute("SELECT count(*) FROM pulled WHERE is_new").fetchone()[0])
+
+    def alive(self) -> int:
+        """Return how many records the destination has that are not marked as gone."""
+        return int(self._db.execute("SELECT count(*) FROM known WHERE NOT is_gone").fetchone()[0])
+
+    def gone(self) -> Iterator[list[str]]:
+        """Return the keys that the destination has, not yet marked, and the source did not show; in batches."""
+        return self._batches(
+            "SELECT key FROM known WHERE NOT is_gone AND NOT EXISTS (SELECT 1 FROM pulled WHERE pulled.key = known.key)"
+        )
+
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table that come from the source: the documented ones and those that were met."""
+        return [name for name in self._columns[table] if name not in OWN]
+
+    def rows(self, table: str) -> Iterator[list[Row]]:
+        """Return the rows of a table that are to be loaded, in batches of about two thousand."""
+        with closing(self._db.execute("SELECT rows FROM pulled WHERE is_new")) as found:
+            batch: list[Row] = []
+            for (text,) in found:
+                batch += json.loads(text)[table]
+                if len(batch) >= _BATCH:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    def note_children(self, table: str) -> int:
+        """Remember the children's keys of the records to be loaded; return how many there are."""
+        self._db.execute("DELETE FROM children WHERE tbl = ?", (table,))
+        self._db.execute(
+            "INSERT INTO children SELECT ?1, json_extract(item.value, '$._makini_key') "
+            "FROM pulled, json_each(pulled.rows, '$.' || ?1) AS item WHERE is_new",
+            (table,),
+        )
+        return int(self._db.execute("SELECT count(*) FROM children WHERE tbl = ?", (table,)).fetchone()[0])
+
+    def has_child(self, table: str, key: str) -> bool:
+        """Say whether a child is among those noted."""
+        return self._db.execute("SELECT 1 FROM children WHERE tbl = ? AND key = ?", (table, key)).fetchone() is not None
+
+    def _batches(self, query: str) -> Iterator[list[str]]:
+        with closing(self._db.execute(query)) as found:
+            while batch := [key for (key,) in found.fetchmany(_BATCH)]:
+                yield batch

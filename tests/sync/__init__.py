@@ -1,0 +1,1 @@
+"""The sync program against a source that misbehaves on demand, and against real destinations."""

@@ -1,0 +1,113 @@
+"""A real PostgreSQL server for the tests, on a free port of loopback, in a folder that is thrown away.
+
+Its programs come from the Debian package `postgresql`; as root on Debian the package is installed if it is missing.
+PostgreSQL refuses to run as root, so it runs as another user then.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+PASSWORD = "canary-password-of-postgres"  # noqa: S105 - of a test
+_USERS = ("postgres", "nobody")
+
+
+class PostgresMissing(Exception):
+    """There is no PostgreSQL, and it cannot be installed from here."""
+
+
+def programs() -> Path:
+    """Return the folder of PostgreSQL's programs, installing them where that is possible."""
+    found = _found()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
+            subprocess.run(["apt-get", *command], check=True, capture_output=True)
+        found = _found()
+    if found is None:
+        raise PostgresMissing("PostgreSQL's programs are not here: install the package postgresql")
+    return found
+
+
+def _found() -> Path | None:
+    folders = [path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
+    on_path = shutil.which("initdb")
+    return folders[-1] if folders else Path(on_path).resolve().parent if on_path else None
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Start a server; yield the connection string of its superuser."""
+    folder = Path(tempfile.mkdtemp(prefix="makini-postgres-"))
+    user = _unprivileged()
+    owner: dict[str, object] = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    data, port = folder / "data", _free_port()
+    settings = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories= -p {port} -c fsync=off"
+    control = [str(programs() / "pg_ctl"), "-D", str(data), "-w", "-s"]
+    log = folder / "log"
+    try:
+        subprocess.run(
+            [
+                programs() / "initdb",
+                "-D",
+                data,
+                "-U",
+                "makini",
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={password}",
+                "-E",
+                "UTF8",
+            ],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **owner,
+        )
+        subprocess.run([*control, "-o", settings, "-l", str(log), "start"], check=True, cwd=folder, **owner)
+        try:
+            yield f"postgresql://makini:{PASSWORD}@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd=folder, **owner)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _unprivileged() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    for name in _USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise PostgresMissing("PostgreSQL does not run as root, and there is no other user")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def query(dsn: str, sql: str, *values: object) -> list[tuple[object, ...]]:
+    """Run one statement and return its rows."""
+    connection = psycopg2.connect(dsn)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall()) if cursor.description else []
+    finally:
+        connection.close()
