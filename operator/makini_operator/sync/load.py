@@ -2,8 +2,8 @@
 
 What dlt would choose by itself is set here one by one: the file format; the merge strategy that the destination has (on
 plain files a "merge" appends, so only Delta tables are used); a fresh work folder, for with an old one dlt only
-finishes what was pending; the rows as flat Arrow tables, so that nothing is inferred from values, and a column never splits in
-two because its second value looks different from the first.
+finishes what was pending; the rows as flat Arrow tables, so that nothing is inferred from values, and a column never
+splits in two because its second value looks different from the first.
 """
 
 from __future__ import annotations

@@ -86,6 +86,10 @@ class Run:
             return self._failed(result, error)
         except (OSError, sqlite3.Error) as error:
             return self._failed(result, SyncError(f"the scratch folder {self._job.scratch} fails: {error}"))
+        except Exception as error:
+            # A bug, or a library's: the run fails like any other, and the log has where.
+            logger.exception("%s: unexpected", entity.name)
+            return self._failed(result, SyncError(f"unexpected {type(error).__name__}; the log says where"))
         else:
             result.result = "Succeeded"
             return None

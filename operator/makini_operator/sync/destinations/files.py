@@ -19,10 +19,10 @@ from makini_operator.sync.destinations.base import Known, Loading, State, checke
 from makini_operator.sync.destinations.bucketlock import BucketLock
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
-from makini_operator.sync.errors import BadSettings, DestinationFailed
+from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
-_BATCH = 5_000
+_IN_QUERY = 20_000  # keys that one query looks for
 _STARTED = "init"  # the file by which dlt knows a folder as its own
 _COMPACT_EVERY = 20  # versions of a table
 _EXPECTED = "--files-url: expected file:///folder or s3://bucket/prefix"
@@ -78,26 +78,32 @@ class Files:
 
     def known(self, table: str, *, keys: Iterable[list[str]] | None = None, by: str = KEY) -> Iterator[Known]:
         """Return key, digest and mark of rows."""
-        for chunk in self._chunks(table, [KEY, DIGEST, GONE_AT], keys=keys, by=by):
-            gone = chunk.column(GONE_AT).is_valid().to_pylist()
-            yield from zip(chunk.column(KEY).to_pylist(), chunk.column(DIGEST).to_pylist(), gone, strict=True)
+        query = f'SELECT "{KEY}", "{DIGEST}", "{GONE_AT}" IS NOT NULL FROM t'
+        if keys is None:
+            yield from self._query(table, query)
+            return
+        # A Delta table has no index, every query passes over its rows: few queries with many keys.
+        for many in _joined(keys):
+            yield from self._query(table, f'{query} WHERE "{by}" IN ({", ".join(map(_literal, many))})')
 
     def arrived(self, table: str, run: str) -> int:
         """Return how many rows came with a run."""
-        return sum(chunk.num_rows for chunk in self._chunks(table, [RUN], keys=iter([[run]]), by=RUN))
+        found = self._query(table, f'SELECT count(*) FROM t WHERE "{RUN}" = {_literal(run)}')
+        return int(next(found, (0,))[0])
 
     def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str = KEY, at: datetime) -> int:
-        """Mark rows that are not marked yet: one new version of the table for each batch."""
+        """Mark rows that are not marked yet: one new version of the table for many keys."""
         import pyarrow as pa  # noqa: PLC0415
 
         found = self._table(table)
         marked = 0
-        for batch in keys if found is not None else ():
+        for batch in _joined(keys) if found is not None else ():
             source = pa.table({"key": pa.array(batch, pa.string())})
             predicate = f't."{by}" = s.key AND t."{GONE_AT}" IS NULL'
             literal = f"CAST('{at.isoformat()}' AS TIMESTAMP)"
             merge = found.merge(source, predicate, source_alias="s", target_alias="t")
-            marked += merge.when_matched_update({GONE_AT: literal}).execute()["num_target_rows_updated"]
+            with _as_failed():
+                marked += merge.when_matched_update({GONE_AT: literal}).execute()["num_target_rows_updated"]
         return int(marked)
 
     def tidy(self, tables: Iterable[str]) -> None:
@@ -105,8 +111,9 @@ class Files:
         for name in tables:
             table = self._table(name)
             if table is not None and table.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
-                table.optimize.compact()
-                table.vacuum(retention_hours=7 * 24, enforce_retention_duration=True, dry_run=False)
+                with _as_failed():
+                    table.optimize.compact()
+                    table.vacuum(retention_hours=7 * 24, enforce_retention_duration=True, dry_run=False)
 
     def loading(self) -> Loading:
         """Loaded as Delta tables, whose merge is dlt's `upsert`."""
@@ -127,7 +134,10 @@ class Files:
         start = f"{self.dataset}/"
         names = {name[len(start) :].split("/")[0] for name in self._objects.names(start) if "/_delta_log/" in name}
         tables = {name: self._table(name) for name in sorted(names) if is_data(name)}
-        return {name: table.to_pyarrow_dataset().count_rows() for name, table in tables.items() if table is not None}
+        counted = {
+            name: next(self._query(name, "SELECT count(*) FROM t"), (0,)) for name, table in tables.items() if table
+        }
+        return {name: int(count) for name, (count,) in counted.items()}
 
     def purge(self) -> None:
         """Delete the dataset's folder."""
@@ -153,24 +163,48 @@ class Files:
 
     def _table(self, name: str) -> Any:
         from deltalake import DeltaTable  # noqa: PLC0415
-        from deltalake.exceptions import DeltaError  # noqa: PLC0415
 
         url, options = f"{self._url}/{self.dataset}/{name}", self._s3.options if self._s3 else None
-        try:
+        with _as_failed():
             return DeltaTable(url, storage_options=options) if DeltaTable.is_deltatable(url, options) else None
-        except (DeltaError, OSError) as error:
-            raise DestinationFailed(f"the Delta table {name} cannot be read: {str(error)[:300]}") from None
 
-    def _chunks(self, table: str, columns: list[str], *, keys: Iterable[list[str]] | None, by: str) -> Iterator[Any]:
-        import pyarrow.dataset as ds  # noqa: PLC0415
+    def _query(self, table: str, query: str) -> Iterator[Any]:
+        """Ask the engine of the Delta library; `t` is the table."""
+        from deltalake import QueryBuilder  # noqa: PLC0415
 
         found = self._table(table)
         if found is None:
             return
-        dataset = found.to_pyarrow_dataset()
-        # A Delta table has no index: a pass over one column for all keys together costs less than one for each batch.
-        wanted = None if keys is None else ds.field(by).isin([key for batch in keys for key in batch])
-        yield from dataset.scanner(columns=columns, filter=wanted, batch_size=_BATCH).to_batches()
+        with _as_failed():
+            for chunk in QueryBuilder().register("t", found).execute(query):
+                columns = (chunk.column(i).to_pylist() for i in range(chunk.num_columns))
+                yield from zip(*columns, strict=True)
+
+
+@contextmanager
+def _as_failed() -> Iterator[None]:
+    """Turn what the Delta library raises, which is of many kinds, into the one error that a run knows."""
+    try:
+        yield
+    except (SyncError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise DestinationFailed(f"Delta: {type(error).__name__}: {str(error)[:300]}") from error
+
+
+def _joined(batches: Iterable[list[str]]) -> Iterator[list[str]]:
+    many: list[str] = []
+    for batch in batches:
+        many += batch
+        if len(many) >= _IN_QUERY:
+            yield many
+            many = []
+    if many:
+        yield many
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 class _S3:
