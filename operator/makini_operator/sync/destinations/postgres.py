@@ -55,7 +55,6 @@ class Postgres:
         try:
             if not self._one("SELECT pg_try_advisory_lock(%s)", self._lock_number())[0]:
                 raise Locked(locked(self.dataset))
-            self._prepare()
             yield
         finally:
             self._connection.close()
@@ -70,10 +69,13 @@ class Postgres:
 
     def read_state(self) -> dict[str, State]:
         """Return the state by entity."""
+        if not self._exists(STATE):
+            return {}
         return {name: json.loads(text) for name, text in self._all(f"SELECT entity, state FROM {self._name(STATE)}")}
 
     def write_state(self, entity: str, state: State) -> None:
         """Replace one entity's state, over the session that holds the lock."""
+        self._prepare()
         self._run(
             f"INSERT INTO {self._name(STATE)} (entity, state) VALUES (%s, %s) "
             "ON CONFLICT (entity) DO UPDATE SET state = excluded.state",
@@ -151,7 +153,7 @@ class Postgres:
     def purge(self) -> None:
         """Drop the schema, and the one that dlt stages in."""
         self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}_staging" CASCADE')
-        self._run(f'DROP SCHEMA "{self.dataset}" CASCADE')
+        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}" CASCADE')
 
     def _used(self) -> dict[str, Any]:
         if self._connection is None:

@@ -1,0 +1,126 @@
+"""A run may end at any point, by kill -9 or by being told to: nothing is lost, nothing is there twice, the next continues."""
+
+import json
+import select
+import signal
+import subprocess
+from threading import Event
+from typing import IO
+
+import pytest
+
+from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
+from tests.sync.program import ORDERS, Program
+from tests.sync.reading import LINES, Destination, alive, compare
+from tests.sync.reading import ORDERS as TABLE
+
+COUNT = 120
+DELAYS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0]  # seconds after the load has begun
+
+
+def wait_for_line(stream: IO[str], text: str, within: float = 60.0) -> None:
+    """Read a process's log until a line holds the text."""
+    while select.select([stream], [], [], within)[0]:
+        line = stream.readline()
+        if text in line:
+            return
+        assert line, f"the log ended without {text!r}"
+    raise AssertionError(f"no {text!r} in the log within {within} s")
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def change_some(fake: FakeMakini, attempt: int) -> None:
+    """New records, changed ones with fewer lines, and one that is gone."""
+    start = 1000 * (attempt + 1)
+    fake.put(ORDERS, *[order(i, changed=start + i, lines=1 + (i + attempt) % 3) for i in range(attempt, COUNT, 7)])
+    fake.put(ORDERS, order(COUNT + attempt, changed=start + COUNT))
+    fake.records[ORDERS].pop(f"po-{COUNT - 1 - attempt}", None)
+
+
+def test_killed_at_many_points_of_loading(fake: FakeMakini, program: Program, destination: Destination) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(COUNT)])
+    killed = 0
+    for attempt, delay in enumerate(DELAYS):
+        process = program.start("--full", "--page-size", "50")
+        assert process.stderr is not None
+        wait_for_line(process.stderr, "loading ")
+        try:
+            process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            killed += 1
+        kill(process)
+        alive(destination, TABLE), alive(destination, LINES)  # no row twice, at no time
+        if attempt % 3 == 2:
+            outcome = program.run("--page-size", "50")
+            assert outcome.code == 0, outcome.log
+        change_some(fake, attempt)
+    assert killed >= 4
+    assert program.run("--full").code == 0
+    compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+@pytest.mark.parametrize("page", [1, 2, 5])
+def test_killed_while_reading(page: int, fake: FakeMakini, program: Program, destination: Destination) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(45)])
+    reached, may_go_on = Event(), Event()
+
+    def stop(hit: Hit) -> Answer | None:
+        if hit.page == page:
+            reached.set()
+            may_go_on.wait(60)
+        return None
+
+    fake.fault = stop
+    process = program.start()
+    assert reached.wait(60)
+    kill(process)
+    fake.fault = None
+    may_go_on.set()
+    assert destination.rows(TABLE) == []
+    assert program.run().code == 0
+    compare(fake, destination)
+
+
+def test_told_to_end_in_the_middle_of_a_slow_read(
+    fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(20)])
+    assert program.run().code == 0
+    fake.put(ORDERS, *[order(i, changed=100 + i) for i in range(20)])
+    reached, may_go_on = Event(), Event()
+
+    def stop(hit: Hit) -> Answer | None:
+        if hit.page == 2:
+            reached.set()
+            may_go_on.wait(60)
+        return None
+
+    fake.fault = stop
+    process = program.start()
+    assert reached.wait(60)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=5)
+    may_go_on.set()
+    assert process.returncode == 143
+    assert json.loads(out)["reason"] == "Terminated"
+    assert len(alive(destination, TABLE)) == 20
+    fake.fault = None
+    assert program.run().code == 0
+    compare(fake, destination)
+
+
+def test_told_to_end_while_loading(fake: FakeMakini, program: Program, destination: Destination) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(COUNT)])
+    process = program.start()
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "loading ")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=5)
+    assert process.returncode == 143
+    assert program.run().code == 0
+    compare(fake, destination)
