@@ -5,7 +5,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-
 from tests.sync import postgres
 from tests.sync.fakemakini import FakeMakini, serving
 from tests.sync.program import Program

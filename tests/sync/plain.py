@@ -1,4 +1,4 @@
-"""What one writes with dlt's own REST source, run as a process: url, DuckDB file, and how to page.
+"""What one writes with dlt's own REST source, run as a process: url, where to (a DuckDB file, or a DSN), how to page.
 
 Prints what it loaded. It is here to show which losses dlt reports as success, and so what the guard is for.
 """
@@ -9,7 +9,6 @@ from typing import Any
 
 import dlt
 from dlt.sources.rest_api import rest_api_source
-
 from tests.sync.fakemakini import TOKEN
 
 PAGING: dict[str, dict[str, Any]] = {
@@ -21,7 +20,7 @@ PAGING: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def main(url: str, file: str, paging: str, dataset: str = "plain") -> None:
+def main(url: str, place: str, paging: str, per_page: str = "10") -> None:
     orders = {
         "name": "orders",
         "primary_key": "key",
@@ -30,7 +29,7 @@ def main(url: str, file: str, paging: str, dataset: str = "plain") -> None:
             "path": "erp/purchase-orders",
             "data_selector": "data",
             "params": {
-                "per_page": 10,
+                "per_page": per_page,
                 "sort[updatedAt]": "0",
                 "filter[updatedAt:gteq]": "{incremental.start_value}",
             },
@@ -39,8 +38,10 @@ def main(url: str, file: str, paging: str, dataset: str = "plain") -> None:
     }
     client = {"base_url": f"{url}/api/", "auth": {"type": "bearer", "token": TOKEN}, "paginator": PAGING[paging]}
     source = rest_api_source({"client": client, "resources": [orders]})  # type: ignore[typeddict-item]
-    pipeline = dlt.pipeline(pipeline_name="plain", destination=dlt.destinations.duckdb(file), dataset_name=dataset)
-    pipeline.run(source, loader_file_format="parquet").raise_on_failed_jobs()
+    is_postgres = place.startswith("postgresql:")
+    destination = dlt.destinations.postgres(place) if is_postgres else dlt.destinations.duckdb(place)
+    pipeline = dlt.pipeline(pipeline_name="plain", destination=destination, dataset_name="plain")
+    pipeline.run(source, loader_file_format="insert_values" if is_postgres else "parquet").raise_on_failed_jobs()
     with pipeline.sql_client() as database:
         rows = database.execute_sql("SELECT key, title FROM orders")
     print(json.dumps(dict(rows)))  # noqa: T201 - what the test reads

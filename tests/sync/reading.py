@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import duckdb
 import psycopg2
 from deltalake import DeltaTable
-
 from tests.sync import postgres
 from tests.sync.fakemakini import FakeMakini, Record
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from tests.sync.fakemakini import TOKEN, Answer, FakeMakini, Fault, Hit, order
 from tests.sync.program import ORDERS, Outcome, Program
 from tests.sync.reading import ORDERS as TABLE
@@ -234,9 +233,7 @@ def test_records_that_vanish_between_pages_take_no_other_with_them(
     compare(fake, destination)
 
 
-def test_a_list_that_is_not_sorted_as_asked_fails(
-    fake: FakeMakini, program: Program, destination: Destination
-) -> None:
+def test_a_list_that_is_not_sorted_as_asked_fails(fake: FakeMakini, program: Program, destination: Destination) -> None:
     fake.newest_first = False
     outcome = program.run()
     assert_nothing_done(outcome, destination)

@@ -1,4 +1,4 @@
-"""A run may end at any point, by kill -9 or by being told to: nothing is lost, nothing is there twice, the next continues."""
+"""A run may end at any point, by kill -9 or by being told to: nothing is lost or there twice, the next continues."""
 
 import json
 import select
@@ -8,7 +8,6 @@ from threading import Event
 from typing import IO
 
 import pytest
-
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import LINES, Destination, alive, compare
@@ -86,9 +85,7 @@ def test_killed_while_reading(page: int, fake: FakeMakini, program: Program, des
     compare(fake, destination)
 
 
-def test_told_to_end_in_the_middle_of_a_slow_read(
-    fake: FakeMakini, program: Program, destination: Destination
-) -> None:
+def test_told_to_end_in_the_middle_of_a_slow_read(fake: FakeMakini, program: Program, destination: Destination) -> None:
     fake.put(ORDERS, *[order(i) for i in range(20)])
     assert program.run().code == 0
     fake.put(ORDERS, *[order(i, changed=100 + i) for i in range(20)])

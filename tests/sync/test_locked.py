@@ -4,7 +4,6 @@ from threading import Event
 
 import psycopg2
 import pytest
-
 from tests.sync import postgres
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program

@@ -1,7 +1,7 @@
 """The losses that dlt, used as one uses it, reports as success, and the same with the sync program.
 
-Each test first shows the loss, so that nobody takes the guard away because "dlt does that": when an upgrade of dlt mends
-one of them, its test says so.
+Each test first shows the loss, so that nobody takes the guard away because "dlt does that": when an upgrade of dlt
+mends one of them, its test says so.
 """
 
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.sync.fakemakini import TOKEN, Answer, FakeMakini, Hit, order, serving
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import Destination, compare
@@ -30,7 +29,9 @@ def plain(fake: FakeMakini, folder: Path, paging: str) -> dict[str, Any]:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}", "RUNTIME__DLTHUB_TELEMETRY": "false",
     }  # fmt: skip
     command = [sys.executable, "-m", "tests.sync.plain", fake.url, str(folder / "history.duckdb"), paging]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, f"dlt alone fails here, as it should: {done.stderr[-2000:]}"
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -50,7 +51,7 @@ def empty_with_meta(hit: Hit) -> Answer | None:
     [("numbers", without_envelope), ("numbers-on-empty", empty_with_meta), ("links", without_envelope)],
     ids=["page-without-envelope", "empty-page-with-meta", "links-without-envelope"],
 )
-def test_a_page_that_is_no_page(
+def test_a_page_that_is_no_page(  # noqa: PLR0917 - fixtures
     paging: str, fault: Any, fake: FakeMakini, program: Program, destination: Destination, tmp_path: Path
 ) -> None:
     fake.put(ORDERS, *[order(i) for i in range(COUNT)])
@@ -111,6 +112,10 @@ def test_a_merge_into_plain_files_appends(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DLT_DATA_DIR": str(tmp_path)}
     environment["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     subprocess.run(
-        [sys.executable, "-c", script, tmp_path.as_uri()], env=environment, cwd=tmp_path, check=True, capture_output=True
+        [sys.executable, "-c", script, tmp_path.as_uri()],
+        env=environment,
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
     )
     assert len(list((tmp_path / "d" / "t").glob("*.parquet"))) == 2

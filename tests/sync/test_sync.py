@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.sync.fakemakini import FakeMakini, order, stamp
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import LINES, Destination, alive, compare, gone
@@ -130,7 +129,11 @@ def test_one_entity_that_fails_keeps_no_other_from_syncing(
     fake.put(ORDERS, *[order(i) for i in range(12)])
     fake.put("erp/vendors", {"key": "v1", "name": "V", "updatedAt": None})
     outcome = program.run(entities=("erp/vendors", ORDERS))
-    assert (outcome.code, outcome.entity("erp/vendors")["result"], outcome.entity()["result"]) == (1, "Failed", "Succeeded")
+    assert (outcome.code, outcome.entity("erp/vendors")["result"], outcome.entity()["result"]) == (
+        1,
+        "Failed",
+        "Succeeded",
+    )
     assert "--no-cursor erp/vendors" in outcome.entity("erp/vendors")["message"]
     compare(fake, destination)
     assert program.run("--no-cursor", "erp/vendors", entities=("erp/vendors",)).code == 0

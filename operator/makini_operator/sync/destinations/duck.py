@@ -19,7 +19,6 @@ from makini_operator.sync.errors import DestinationFailed
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
 _BATCH = 5_000
-_MEMORY = "128MB"  # of DuckDB's own buffers; beyond it spills to disk
 
 
 class Duck:
