@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from makini_operator.sync.times import parse_duration
 
 TOKEN = "MAKINI_TOKEN"  # noqa: S105 - the name of the variable
 POSTGRES_DSN = "MAKINI_SYNC_POSTGRES_DSN"
+_ENDING = {signal.SIGTERM, signal.SIGINT}
 _MAX_TOKEN = 16_384  # bytes
 
 
@@ -128,7 +130,7 @@ def destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--progress-every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds.")
 @click.option(
     "--work-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, exists=True, writable=True),
     help="Where pages are kept meanwhile. Default: TMPDIR.",
 )
 @click.option(
@@ -266,12 +268,14 @@ def _end_at_once(report: Report, scratch: Path, result_file: Path | None) -> Cal
         sys.stderr.flush()
         os._exit(report.exit_code)  # not sys.exit: it would wait for what a library still does in a thread
 
-    def told(_number: int, _frame: object) -> None:
+    def wait() -> None:
+        signal.sigwait(_ENDING)
         report.error = None
         report.fail(Terminated("told to end; the next run continues where the last complete one ended"))
         shutil.rmtree(scratch, ignore_errors=True)
         end()
 
-    signal.signal(signal.SIGTERM, told)
-    signal.signal(signal.SIGINT, told)
+    # Waited for in a thread: a handler would come only after whatever a library is doing in the main one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    threading.Thread(target=wait, name="signals", daemon=True).start()
     return end

@@ -1,0 +1,137 @@
+"""Delta tables on S3, against moto: rows, state, and a lock that outlives a killed run for a while only."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from deltalake import DeltaTable
+from tests.localkube.waiting import wait_until
+from tests.sync.fakemakini import FakeMakini, order
+from tests.sync.program import ORDERS, Program
+from tests.sync.reading import ORDERS as TABLE
+from tests.sync.reading import Row, compare, gone
+
+from makini_operator.sync.destinations.bucketlock import BucketLock
+from makini_operator.sync.destinations.objects import Bucket
+from makini_operator.sync.errors import Locked, LockLost
+
+BUCKET = "history"
+SECRET = "canary-secret-key-of-s3"  # noqa: S105 - of a test
+
+
+@dataclass
+class S3:
+    """A bucket of moto's, and a destination in it as its readers see it."""
+
+    url: str
+    dataset: str
+    options: list[str] = field(
+        default_factory=lambda: ["--destination", "files", "--files-url", f"s3://{BUCKET}/some/place"]
+    )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+
+    @property
+    def client(self) -> Any:
+        session = botocore.session.get_session()
+        return session.create_client(
+            "s3", region_name="us-east-1", endpoint_url=self.url, aws_access_key_id="key", aws_secret_access_key=SECRET
+        )
+
+    def rows(self, table: str) -> list[Row]:
+        options = self.environment | {"AWS_ALLOW_HTTP": "true"}
+        url = f"s3://{BUCKET}/some/place/{self.dataset}/{table}"
+        return DeltaTable(url, storage_options=options).to_pyarrow_table().to_pylist()
+
+    def state(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: _answers(port), 60, "moto's server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def s3(moto_url: str, dataset: str) -> S3:
+    made = S3(moto_url, dataset)
+    made.client.create_bucket(Bucket=BUCKET)
+    return made
+
+
+def test_a_sync_into_a_bucket(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
+    program = Program(tmp_path, fake.url, s3.options, s3.environment, s3.dataset)
+    fake.put(ORDERS, *[order(i) for i in range(25)])
+    first = program.run()
+    assert first.code == 0, first.log
+    compare(fake, s3)
+    fake.put(ORDERS, order(3, changed=100, lines=1))
+    del fake.records[ORDERS]["po-7"]
+    second = program.run("--full")
+    assert (second.code, second.entity()["loaded"], second.entity()["gone"]) == (0, 1, 1), second.log
+    compare(fake, s3)
+    assert gone(s3, TABLE) == {"po-7"}
+    third = program.run()
+    assert (third.code, third.entity()["loaded"]) == (0, 0)
+    assert SECRET not in first.log + second.log + third.log
+    assert program.history("purge", "--confirm", s3.dataset).returncode == 0
+    left = s3.client.list_objects_v2(Bucket=BUCKET, Prefix=f"some/place/{s3.dataset}").get("Contents", [])
+    assert [item["Key"] for item in left] == [f"some/place/{s3.dataset}.lock"]
+
+
+def test_a_bucket_that_is_not_there_fails_the_run(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
+    options = ["--destination", "files", "--files-url", "s3://there-is-none"]
+    outcome = Program(tmp_path, fake.url, options, s3.environment, s3.dataset).run()
+    assert (outcome.code, outcome.result["reason"]) == (5, "DestinationFailed")
+
+
+def lock(s3: S3, **how: float) -> BucketLock:
+    bucket = Bucket(client=s3.client, bucket=BUCKET, prefix="")
+    return BucketLock(bucket, f"{s3.dataset}.lock", s3.dataset, **how)
+
+
+def test_a_lock_that_is_renewed_turns_others_away(s3: S3) -> None:
+    held, other = (lock(s3, renew_every=0.1, take_over_after=5) for _ in range(2))
+    with held.held(), pytest.raises(Locked), other.held():
+        pass
+
+
+def test_a_lock_is_free_after_its_run(s3: S3) -> None:
+    for _ in range(2):
+        with lock(s3).held():
+            pass
+
+
+def test_a_lock_of_a_dead_run_is_taken_over_and_the_dead_one_finds_out(s3: S3) -> None:
+    paused = lock(s3, renew_every=3600)
+    with paused.held(), lock(s3, renew_every=0.2, take_over_after=0.5).held(), pytest.raises(LockLost):
+        paused.check()
