@@ -100,6 +100,7 @@ def test_the_token_on_its_way_to_another_origin(fake: FakeMakini, program: Progr
         assert other.hits == []
 
 
+@pytest.mark.usefixtures("kind")
 def test_a_merge_into_plain_files_appends(tmp_path: Path) -> None:
     """Why files are Delta tables only."""
     script = (

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -50,6 +50,7 @@ class Entity:
         return (self.table, *(self.child_table(field) for field in self.lists))
 
 
+@lru_cache(maxsize=10_000)
 def column_name(name: str) -> str:
     """Return a name of the API as dlt and databases write it: `siteKey` becomes `site_key`."""
     leading = "_" if name.startswith("_") else ""

@@ -94,9 +94,12 @@ def _load(spool: Spool, entity: Entity, *, destination: Destination, stamp: Stam
 def _resource(dlt: Any, spool: Spool, table: str, *, how: Loading, stamp: Stamp, is_child: bool) -> Any:
     def rows() -> Iterator[pa.Table]:
         columns = spool.columns(table)
-        yield _arrow([], columns, stamp=stamp, is_child=is_child)  # a table exists also while it has no rows
+        # First without rows: the table and all its columns exist also while they are empty.
+        yield _arrow([], columns, stamp=stamp, is_child=is_child)
+        # An INSERT costs by the column, also for those that are empty throughout; to Parquet they cost nothing.
+        loaded = spool.used_columns(table) if how.file_format == "insert_values" else columns
         for batch in spool.rows(table):
-            yield _arrow(batch, columns, stamp=stamp, is_child=is_child)
+            yield _arrow(batch, loaded, stamp=stamp, is_child=is_child)
 
     return dlt.resource(
         rows,

@@ -69,9 +69,11 @@ def quote(key: str) -> str:
 
 def as_text(value: Any) -> str | None:
     """Return a value of the source as the text it was written in; None for null."""
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isascii() and "\0" not in value:
+        return value  # nearly all there is
     match value:
-        case None:
-            return None
         case str():
             # No database keeps a NUL in a text, and half a surrogate pair is no text at all.
             return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -89,7 +91,7 @@ def _row(content: dict[str, Any], key: str) -> Row:
     row: Row = {}
     for name, value in content.items():
         column = column_name(name)
-        if not column or column in row or column in OWN or column.startswith("_dlt_"):
+        if not column or column in row or (column[0] == "_" and (column in OWN or column.startswith("_dlt_"))):
             raise NotWhole(f"record {key!r}: field {name!r} would share the column {column!r} with another")
         row[column] = as_text(value)
     return row

@@ -39,6 +39,7 @@ class Spool:
         self._columns: dict[str, dict[str, None]] = {
             entity.table: dict.fromkeys(column_name(name) for name in entity.fields)
         } | {entity.child_table(field): dict.fromkeys(map(column_name, names)) for field, names in entity.lists.items()}
+        self._used: dict[str, set[str]] = {table: set() for table in self._columns}
 
     def close(self) -> None:
         """Let the file go."""
@@ -61,8 +62,12 @@ class Spool:
         if found and (found[0] > changed or found == (changed, rows.digest)):
             return Seen.SAME
         for table, of_table in rows.tables.items():
+            columns, used = self._columns[table], self._used[table]
             for row in of_table:
-                self._columns[table].update(dict.fromkeys(row))
+                for name, value in row.items():
+                    columns[name] = None
+                    if value is not None:
+                        used.add(name)
         self._db.execute(
             "INSERT OR REPLACE INTO pulled (key, changed, digest, rows) VALUES (?, ?, ?, ?)",
             (rows.key, changed, rows.digest, json.dumps(rows.tables)),
@@ -104,6 +109,10 @@ class Spool:
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table that come from the source: the documented ones and those that were met."""
         return [name for name in self._columns[table] if name not in OWN]
+
+    def used_columns(self, table: str) -> list[str]:
+        """Return those columns that hold anything."""
+        return [name for name in self.columns(table) if name in self._used[table]]
 
     def rows(self, table: str) -> Iterator[list[Row]]:
         """Return the rows of a table that are to be loaded, in batches of about two thousand."""
