@@ -11,7 +11,8 @@ from makini_operator.sync.errors import SyncError
 from makini_operator.sync.times import format_time
 
 MAX_BYTES = 4096  # what Kubernetes keeps of a termination message
-_MAX_MESSAGE = 400  # characters
+_MAX_MESSAGE = 400  # characters; when there is much to tell:
+_SHORT_MESSAGE = 100
 
 
 @dataclass(kw_only=True)
@@ -51,26 +52,32 @@ class Report:
 
     def line(self) -> str:
         """Return the report as one line of JSON, at most 4,096 bytes: entities beyond that are only counted."""
-        entities = [_brief(asdict(entity)) for entity in self.entities]
-        left_out = 0
+        left_out, limit = 0, _MAX_MESSAGE
+        kept = list(self.entities)
         while True:
-            content = {
-                "result": "Failed" if self.error else "Succeeded",
-                "reason": self.error.reason if self.error else "",
-                "message": str(self.error)[:_MAX_MESSAGE] if self.error else "",
-                "run": self.run,
-                "dataset": self.dataset,
-                "connection": self.connection,
-                "started": format_time(self.started),
-                "finished": format_time(self.finished) if self.finished else "",
-                "entities": entities,
-            } | ({"entitiesLeftOut": left_out} if left_out else {})
-            text = json.dumps(content)
-            if len(text) <= MAX_BYTES or not entities:  # json.dumps writes ASCII only: characters are bytes
+            text = json.dumps(self._content(kept, left_out, limit))
+            if len(text) <= MAX_BYTES:  # json.dumps writes ASCII only: characters are bytes
                 return text
+            if limit > _SHORT_MESSAGE:
+                limit = _SHORT_MESSAGE
+                continue
             # What failed is what somebody looks for: it stays longest.
-            entities.remove(next((e for e in reversed(entities) if e["result"] == "Succeeded"), entities[-1]))
+            kept.remove(next((entity for entity in reversed(kept) if not entity.message), kept[-1]))
             left_out += 1
+
+    def _content(self, entities: list[EntityResult], left_out: int, limit: int) -> dict[str, object]:
+        content = {
+            "result": "Failed" if self.error else "Succeeded",
+            "reason": self.error.reason if self.error else "",
+            "message": str(self.error)[:limit] if self.error else "",
+            "run": self.run,
+            "dataset": self.dataset[:_SHORT_MESSAGE],
+            "connection": self.connection[:_SHORT_MESSAGE],
+            "started": format_time(self.started),
+            "finished": format_time(self.finished) if self.finished else "",
+            "entities": [_brief(asdict(entity), limit) for entity in entities],
+        }
+        return content | ({"entitiesLeftOut": left_out} if left_out else {})
 
 
 def write_result(path: Path, text: str) -> None:
@@ -79,7 +86,6 @@ def write_result(path: Path, text: str) -> None:
         file.write(text + "\n")
 
 
-def _brief(entity: dict[str, object]) -> dict[str, object]:
-    return {
-        name: str(value)[:_MAX_MESSAGE] if name == "message" else value for name, value in entity.items() if value != ""
-    }
+def _brief(entity: dict[str, object], limit: int) -> dict[str, object]:
+    """An entity's result without what is empty."""
+    return {name: str(value)[:limit] if name == "message" else value for name, value in entity.items() if value != ""}
