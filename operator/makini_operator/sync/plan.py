@@ -61,6 +61,17 @@ def plan(entity: Entity, state: State, wishes: Wishes, *, connection: str, now: 
     )
 
 
+def loading_state(plan: Plan, state: State, *, run: str, connection: str) -> State:
+    """Return an entity's state while a load is under way: all as before, but for the floor of what may be there then.
+
+    An interrupted first load leaves rows that are as old as its floor. With a later floor, the next comparison would
+    not ask for the oldest of them, and take them for gone.
+    """
+    made = {"connection": connection, **state, "loading": run}
+    made.pop("since", None)
+    return made | ({"since": format_time(plan.since)} if plan.since is not None else {})
+
+
 def next_state(
     plan: Plan, state: State, *, newest: datetime | None, source_time: datetime, connection: str, now: datetime
 ) -> State:

@@ -16,7 +16,7 @@ from makini_operator.sync.envelope import Page, read_page
 from makini_operator.sync.errors import BadSettings, DestinationFailed, NotWhole, SyncError, TooManyGone
 from makini_operator.sync.listing import Listing, Proof
 from makini_operator.sync.load import Stamp, load
-from makini_operator.sync.plan import Plan, Wishes, next_state, plan
+from makini_operator.sync.plan import Plan, Wishes, loading_state, next_state, plan
 from makini_operator.sync.progress import Progress
 from makini_operator.sync.report import EntityResult, Report
 from makini_operator.sync.rows import KEY, PARENT
@@ -223,7 +223,9 @@ class _EntityRun:
     def _load(self, planned: Plan, destination: Destination, progress: Progress) -> None:
         entity, spool = self._entity, self._spool
         progress.tell(f"loading {self._result.loaded} records")
-        destination.write_state(entity.name, {**self._state, "loading": self._run_id})
+        destination.write_state(
+            entity.name, loading_state(planned, self._state, run=self._run_id, connection=self._job.connection)
+        )
         stamp = Stamp(run=self._run_id, at=self._now, connection=self._job.connection)
         load(spool, entity, destination=destination, stamp=stamp, scratch=self._job.scratch)
         destination.check_lock()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from makini_operator.sync.entities import find_entity
-from makini_operator.sync.plan import Plan, Wishes, next_state, plan
+from makini_operator.sync.plan import Plan, Wishes, loading_state, next_state, plan
 from makini_operator.sync.times import parse_duration, parse_time
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -67,6 +67,20 @@ def test_without_a_cursor_everything_is_read_each_time() -> None:
 
 def test_after_an_interrupted_load_no_digest_is_believed() -> None:
     assert planned({**STATE, "loading": "run"}).believes is False
+
+
+@pytest.mark.parametrize("window", [timedelta(days=90), None])
+def test_an_interrupted_first_load_keeps_the_floor_of_the_rows_it_may_have_left(window: timedelta | None) -> None:
+    first = planned({}, window=window)
+    state = loading_state(first, {}, run="r", connection="c")
+    wishes = Wishes(window=window, overlap=timedelta(), compare_every=None, is_full=False)
+    again = plan(ORDERS, state, wishes, connection="c", now=NOW + timedelta(days=7))
+    assert (again.lower, again.is_first, again.believes) == (first.lower, True, False)
+
+
+def test_an_interrupted_load_keeps_the_cursor_and_the_connection_that_were_there() -> None:
+    state = loading_state(planned(STATE), STATE, run="r", connection="another")
+    assert state == {**STATE, "loading": "r"}
 
 
 def following(state: dict[str, Any], newest: datetime | None) -> dict[str, Any]:
