@@ -18,10 +18,11 @@ def test_the_sandboxs_orders_arrive_and_a_disconnect_ends_it(tmp_path: Path) -> 
         (connection,) = sandbox.connections()
         destination = Duck(tmp_path / "volume", "acme")
         program = Program(tmp_path, sandbox.url, destination.options)
-        program.token_file.write_text(made["access_token"])
+        token = made["data"]["access_token"] if "data" in made else made["access_token"]
+        program.token_file.write_text(token)
         outcome = program.run(connection=connection["key"])
         assert outcome.code == 0, outcome.log
-        orders = sandbox.call("GET", "/api/erp/purchase-orders?per_page=100", token=made["access_token"])[1]["data"]
+        orders = sandbox.call("GET", "/api/erp/purchase-orders?per_page=100", token=token)[1]["data"]
         assert sorted(alive(destination, TABLE)) == sorted(order["key"] for order in orders)
         assert len(alive(destination, LINES)) == sum(len(order["lineItems"]) for order in orders)
         assert sandbox.call("DELETE", f"/api/system/connections/{connection['key']}")[0] < 300
