@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from makini_operator.cli.sync import sync
+from makini_operator.sync.destinations.base import checked_dataset
 from makini_operator.sync.entities import all_entities, find_entity
 from makini_operator.sync.envelope import Page
 from makini_operator.sync.errors import BadSettings, NotWhole, SyncError
@@ -113,3 +114,9 @@ def test_a_terminal_shows_a_bar_and_the_log_a_line_every_few_seconds(caplog: pyt
         "erp/uom: page 5 of 10, 0 records, 0 records/s",
         "erp/uom: page 10 of 10, 0 records, 0 records/s",
     ]
+
+
+@pytest.mark.parametrize("name", ["Acme", "1a", "", "a-b", "a" * 41, "pg_x", "acme_staging", "public", 'a"; DROP'])
+def test_a_dataset_that_is_no_name_or_anothers_is_refused(name: str) -> None:
+    with pytest.raises(BadSettings, match="--dataset"):
+        checked_dataset(name)

@@ -12,7 +12,9 @@ from typing import Any, Literal, Protocol
 from makini_operator.sync.errors import BadSettings
 
 STATE = "_makini_state"
+STAGING = "_staging"  # the end of the name of the dataset that dlt stages in
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OTHERS = {"public", "main", "temp", "information_schema"}  # schemas that are there anyway, with tables of others
 
 State = dict[str, Any]
 Known = tuple[str, str | None, bool]  # key, digest, is marked as gone
@@ -79,9 +81,11 @@ def checked_dataset(name: str) -> str:
     Raises:
         BadSettings: not a name that every destination takes.
     """
-    if not _DATASET.fullmatch(name) or name.startswith("pg_"):
+    # A dataset of another's staging name would be emptied by that one's loads, and go with its purge.
+    if not _DATASET.fullmatch(name) or name.startswith("pg_") or name.endswith(STAGING) or name in _OTHERS:
         raise BadSettings(
-            f"--dataset: expected a small letter, then at most 39 small letters, digits and _ (not pg_…), "
+            "--dataset: expected a small letter, then at most 39 small letters, digits and _ "
+            "(not pg_…, …_staging, public or main), "
             f"found {name!r}"
         )
     return name

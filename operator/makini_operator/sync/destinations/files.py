@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from makini_operator.sync.destinations.base import Known, Loading, State, checked_dataset, is_data
+from makini_operator.sync.destinations.base import STAGING, Known, Loading, State, checked_dataset, is_data
 from makini_operator.sync.destinations.bucketlock import BucketLock
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
@@ -140,15 +140,16 @@ class Files:
         return {name: int(count) for name, (count,) in counted.items()}
 
     def purge(self) -> None:
-        """Delete the dataset's folder."""
-        self._objects.delete_all(f"{self.dataset}/")
-        self._objects.delete_all(f"{self.dataset}.state/")
+        """Delete the dataset's folders; the cursors first, so that after a crash in between a sync begins anew."""
+        for folder in (f"{self.dataset}.state/", f"{self.dataset}/", f"{self.dataset}{STAGING}/"):
+            self._objects.delete_all(folder)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
         with self._lock.held():
             if isinstance(self._objects, Folder):
                 self._mend(self._objects.root / self.dataset)
+                self._mend(self._objects.root / f"{self.dataset}{STAGING}")
             yield
 
     def _mend(self, folder: Path) -> None:

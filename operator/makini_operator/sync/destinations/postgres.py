@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from makini_operator.sync.destinations.base import STATE, Known, Loading, State, checked_dataset, is_data, locked
+from makini_operator.sync.destinations.base import (
+    STAGING,
+    STATE,
+    Known,
+    Loading,
+    State,
+    checked_dataset,
+    is_data,
+    locked,
+)
 from makini_operator.sync.errors import BadSettings, DestinationFailed, Locked, LockLost
 from makini_operator.sync.redact import clean
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, PARENT, RUN
@@ -152,7 +161,7 @@ class Postgres:
 
     def purge(self) -> None:
         """Drop the schema, and the one that dlt stages in."""
-        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}_staging" CASCADE')
+        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}{STAGING}" CASCADE')
         self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}" CASCADE')
 
     def _used(self) -> dict[str, Any]:
