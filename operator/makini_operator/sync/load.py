@@ -34,9 +34,10 @@ _ENVIRONMENT = {
     "RUNTIME__LOG_LEVEL": "ERROR",
     "LOAD__TRUNCATE_STAGING_DATASET": "true",
     "NORMALIZE__WORKERS": "1",
-    "LOAD__WORKERS": "4",
+    "LOAD__WORKERS": "2",
     "DATA_WRITER__BUFFER_MAX_ITEMS": "2000",
-    "DATA_WRITER__FILE_MAX_ITEMS": "20000",
+    "DATA_WRITER__FILE_MAX_ITEMS": "10000",
+    "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",  # written and read once, on the same disk
 }
 
 
@@ -93,13 +94,12 @@ def _load(spool: Spool, entity: Entity, *, destination: Destination, stamp: Stam
 
 def _resource(dlt: Any, spool: Spool, table: str, *, how: Loading, stamp: Stamp, is_child: bool) -> Any:
     def rows() -> Iterator[pa.Table]:
-        columns = spool.columns(table)
-        # First without rows: the table and all its columns exist also while they are empty.
-        yield _arrow([], columns, stamp=stamp, is_child=is_child)
-        # An INSERT costs by the column, also for those that are empty throughout; to Parquet they cost nothing.
-        loaded = spool.used_columns(table) if how.file_format == "insert_values" else columns
+        # An INSERT costs by the column, also for those that are empty throughout: `tidy` adds them to the table. To
+        # Parquet they cost nothing.
+        columns = spool.used_columns(table) if how.file_format == "insert_values" else spool.columns(table)
+        yield _arrow([], columns, stamp=stamp, is_child=is_child)  # the table exists also while it has no rows
         for batch in spool.rows(table):
-            yield _arrow(batch, loaded, stamp=stamp, is_child=is_child)
+            yield _arrow(batch, columns, stamp=stamp, is_child=is_child)
 
     return dlt.resource(
         rows,

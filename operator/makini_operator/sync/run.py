@@ -236,7 +236,7 @@ class _EntityRun:
                 raise DestinationFailed(
                     f"{arrived} of {expected} rows arrived in table {table}; the next run loads them again"
                 )
-        destination.tidy(entity.tables)
+        destination.tidy({table: spool.columns(table) for table in entity.tables})
         if not planned.is_first or not planned.believes:
             for table in children:
                 self._mark_children(destination, table)

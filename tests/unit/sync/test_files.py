@@ -16,7 +16,7 @@ def test_many_small_files_become_few_and_no_row_is_lost(tmp_path: Path) -> None:
         row = {KEY: [f"k{version}"], DIGEST: ["d"], RUN: ["r"], GONE_AT: pa.array([None], pa.timestamp("us", "UTC"))}
         write_deltalake(str(place), pa.table(row), mode="append")
     assert len(DeltaTable(str(place)).file_uris()) == 20
-    files.tidy(["orders", "there-is-none"])
+    files.tidy({"orders": [], "there-is-none": []})
     assert len(DeltaTable(str(place)).file_uris()) == 1
     assert sorted(key for key, _, _ in files.known("orders", by=KEY)) == sorted(f"k{i}" for i in range(20))
     assert files.arrived("orders", "r") == 20

@@ -62,8 +62,8 @@ class Destination(Protocol):
     def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str, at: datetime) -> int:
         """Mark rows that are not marked yet, by the values of column `by`; return how many."""
 
-    def tidy(self, tables: Iterable[str]) -> None:
-        """Make what lookups need, after a load."""
+    def tidy(self, tables: Mapping[str, list[str]]) -> None:
+        """Make what readers and lookups need, after a load. `tables` are those loaded, with the source's columns."""
 
     def loading(self) -> Loading:
         """Return how dlt loads here."""

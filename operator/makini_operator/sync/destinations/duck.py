@@ -96,7 +96,7 @@ class Duck:
                 marked += int(found[0])
         return marked
 
-    def tidy(self, tables: Iterable[str]) -> None:
+    def tidy(self, tables: Mapping[str, list[str]]) -> None:
         """Nothing: DuckDB joins without indexes."""
 
     def loading(self) -> Loading:

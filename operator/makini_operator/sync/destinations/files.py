@@ -106,7 +106,7 @@ class Files:
                 marked += merge.when_matched_update({GONE_AT: literal}).execute()["num_target_rows_updated"]
         return int(marked)
 
-    def tidy(self, tables: Iterable[str]) -> None:
+    def tidy(self, tables: Mapping[str, list[str]]) -> None:
         """Make few large files of many small ones; old versions stay for a week, so that readers are not cut off."""
         for name in tables:
             table = self._table(name)

@@ -116,11 +116,14 @@ class Postgres:
         query = f'UPDATE {self._name(table)} SET "{GONE_AT}" = %s WHERE "{GONE_AT}" IS NULL AND "{by}" = ANY(%s)'
         return sum(self._run(query, at, batch) for batch in keys)
 
-    def tidy(self, tables: Iterable[str]) -> None:
-        """Index what is looked up by; dlt makes no index, and a merge without one reads the whole table."""
-        for table in tables:
+    def tidy(self, tables: Mapping[str, list[str]]) -> None:
+        """Add columns that are empty so far; index what is looked up by: dlt makes no index, and would read it all."""
+        for table, wanted in tables.items():
             if self._exists(table):
                 columns = self._columns(table)
+                for column in wanted:
+                    if column not in columns:
+                        self._run(f'ALTER TABLE {self._name(table)} ADD COLUMN "{column}" varchar')
                 for column in (KEY, PARENT):
                     if column in columns:
                         name = f"{table[:40]}_{hashlib.sha256(table.encode()).hexdigest()[:6]}{column[7:]}"
