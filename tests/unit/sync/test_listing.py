@@ -119,6 +119,23 @@ def test_a_source_that_never_calms_down_fails_in_the_end() -> None:
         world.listing().newest_first()
 
 
+def test_records_of_one_instant_in_another_order_for_each_page_are_all_read() -> None:
+    world = World(40, seed=1, changes=[])
+    world.records = dict.fromkeys(world.records, 7)
+
+    def read(number: int) -> Page:
+        keys = sorted(world.records)
+        if world.random.random() < 0.5:
+            keys = [*keys[2:], *keys[:2]]
+        shown = keys[(number - 1) * PER_PAGE : number * PER_PAGE]
+        records = tuple(Record(key=key, changed=moment(7), content={}) for key in shown)
+        return Page(number=number, total=len(keys), per_page=PER_PAGE, records=records)
+
+    world.read = read  # type: ignore[method-assign]
+    world.listing().newest_first()
+    assert set(world.shelved) == set(world.records)
+
+
 def test_pages_that_change_their_size_fail() -> None:
     world = World(20, seed=1, changes=[])
     read = world.read
