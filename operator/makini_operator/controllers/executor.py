@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from makini_operator.controllers.accounts import Account, CredentialsMissing
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.notes import HeldToken, Note
 from makini_operator.controllers.observer import wanted_metadata
-from makini_operator.controllers.secrets import Secrets
+from makini_operator.controllers.readers import Readers
+from makini_operator.controllers.stores import Stores
+from makini_operator.controllers.token_steps import Step, TokenSteps
 from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.credits.ledger import Request
@@ -38,11 +39,10 @@ _BAD_CREDENTIALS = ("CREDENTIALS_REJECTED", "AUTHENTICATION_FAILED", "INVALID_CR
 class Executor:
     """Performs actions for one connection at a time."""
 
-    def __init__(self, world: World, workflows: Workflows) -> None:
+    def __init__(self, world: World, workflows: Workflows, readers: Readers, stores: Stores) -> None:
         self._world = world
-        self._secrets = Secrets(world)
         self._workflows = workflows
-        self._perform: Mapping[type, Callable[[Any, Observation, Note], Awaitable[bool]]] = {
+        self._perform: Mapping[type, Step] = {
             actions.AddFinalizer: self._add_finalizer,
             actions.RemoveFinalizer: self._remove_finalizer,
             actions.RequestCredits: self._request_credits,
@@ -50,13 +50,11 @@ class Executor:
             actions.ListAccount: self._list_account,
             actions.Close: self._close,
             actions.SendMetadata: self._send_metadata,
-            actions.PublishToken: self._publish_token,
-            actions.RepairSecret: self._repair_secret,
-            actions.DeleteSecret: self._delete_secret,
             actions.TryWorkflows: self._try_workflows,
             actions.ApplyWorkflow: self._apply_workflow,
             actions.DeleteCronJob: self._delete_cron_job,
             actions.EndWorkflows: self._end_workflows,
+            **TokenSteps(world, readers, stores, self._account).steps(),
         }
 
     async def perform(self, action: actions.Action, o: Observation, note: Note) -> bool:
@@ -194,20 +192,6 @@ class Executor:
         await self._account(o).client.set_metadata(action.connection_id, wanted_metadata(o.connection))
         note.metadata_sent = (action.connection_id, o.metadata_digest)
         note.succeeded()
-        return True
-
-    # --- the Secret ------------------------------------------------------------------------------------------------
-
-    async def _publish_token(self, action: actions.PublishToken, o: Observation, note: Note) -> bool:
-        await self._secrets.publish(self._account(o), action.connection_id, o, note)
-        return True
-
-    async def _repair_secret(self, _: actions.RepairSecret, o: Observation, __: Note) -> bool:
-        await self._secrets.repair(o)
-        return True
-
-    async def _delete_secret(self, action: actions.DeleteSecret, o: Observation, _: Note) -> bool:
-        await self._secrets.delete(o, action.name)
         return True
 
     # --- workflows -------------------------------------------------------------------------------------------------

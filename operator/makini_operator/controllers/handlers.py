@@ -35,6 +35,7 @@ STOP_WITHIN = 15.0
 SWITCH_INTERVAL = 0.0005
 """Seconds that kopf's thread may keep the interpreter while the main one wants it; each of its own calls to the network
 gives it away. With Python's default of 5 ms a large first listing starves the main loop."""
+_RBAC = "rbac.authorization.k8s.io/v1"
 _DELETED = "DELETED"
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class WatchEnded(Exception):
 
 
 async def watch(world: World, configuration: Configuration, stop: asyncio.Event) -> None:
-    """Watch the two resources, our Secrets and our CronJobs until `stop` is set.
+    """Watch the two resources and the children that we make until `stop` is set.
 
     Kopf runs in a thread with a loop of its own: at its exit it waits for, and cancels, every task
     of its loop, ours included. What it hears crosses over as calls into this loop, in order.
@@ -132,6 +133,8 @@ def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) ->
         settings.networking.request_timeout = 20
         settings.watching.label_selectors["v1", "secrets"] = MANAGED_SELECTOR
         settings.watching.label_selectors["batch/v1", "cronjobs"] = MANAGED_SELECTOR
+        settings.watching.label_selectors[_RBAC, "roles"] = MANAGED_SELECTOR
+        settings.watching.label_selectors[_RBAC, "rolebindings"] = MANAGED_SELECTOR
 
     @kopf.on.login(registry=registry)
     async def log_in(**_: Any) -> kopf.AiohttpSession:
@@ -187,12 +190,16 @@ def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.Abstrac
     pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
     secrets = heard(world.take_secret, lambda uid, version: world.secrets.remove(uid, version=version))
     cron_jobs = heard(world.take_cron_job, lambda uid, version: world.cron_jobs.remove(uid, version=version))
+    roles = heard(world.take_role, lambda uid, version: world.roles.remove(uid, version=version))
+    bindings = heard(world.take_role_binding, lambda uid, version: world.role_bindings.remove(uid, version=version))
     namespaces = heard(world.take_namespace, lambda uid, version: world.namespaces.remove(uid, version=version))
     kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(namespaces)
     kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
     kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
     kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)
     kopf.on.event("batch", "v1", "cronjobs", id="cronjobs", registry=registry)(cron_jobs)
+    kopf.on.event("rbac.authorization.k8s.io", "v1", "roles", id="roles", registry=registry)(roles)
+    kopf.on.event("rbac.authorization.k8s.io", "v1", "rolebindings", id="rolebindings", registry=registry)(bindings)
 
 
 def quieten() -> None:

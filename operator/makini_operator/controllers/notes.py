@@ -37,6 +37,7 @@ class HeldToken:
     connection_id: str
     token: ConnectionToken = field(repr=False)
     issued_at: datetime
+    attempt: int = 0
 
 
 @dataclass
@@ -59,6 +60,8 @@ class Note:
     """In this reconcile: what bears the token Secret's name and is not ours."""
     login_read: tuple[str, bool] | None = None
     """In this reconcile: name of the login Secret, and whether it has data."""
+    probed: tuple[str | None, int, bool] | None = None
+    """Connection id, number of its token, and whether the token before that one still worked."""
     refused_in: tuple[int, bool] = (0, False)
     refusals: dict[Reason, Trouble] = field(default_factory=dict)
 
@@ -98,6 +101,10 @@ class Note:
     def refusals_for(self, connection: MakiniConnection) -> dict[Reason, Trouble]:
         """What the API server has refused for this spec."""
         return dict(self.refusals) if self.refused_in == _situation(connection) else {}
+
+    def previous_works(self, connection_id: str | None, attempt: int) -> bool | None:
+        """Whether the token before this one was accepted when Makini was asked; None: it was not asked."""
+        return self.probed[2] if self.probed and self.probed[:2] == (connection_id, attempt) else None
 
     def no_runs(self, connection: MakiniConnection) -> None:
         """Runs were looked for in this situation, and there were none."""

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from makini_operator.controllers.accounts import Account
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.notes import Note
+from makini_operator.controllers.readers import Readers
+from makini_operator.controllers.rollouts import Rollouts
+from makini_operator.controllers.stores import Stores
 from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import SECRETS
@@ -26,9 +29,10 @@ NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 class Observer:
     """Looks at one connection and everything that bears on it."""
 
-    def __init__(self, world: World, workflows: Workflows) -> None:
+    def __init__(self, world: World, workflows: Workflows, readers: Readers, stores: Stores) -> None:
         self._world = world
-        self._workflows = workflows
+        self._workflows, self._readers, self._stores = workflows, readers, stores
+        self._rollouts = Rollouts(world)
 
     async def observe(self, connection: MakiniConnection, note: Note) -> Observation:
         """The situation now. Raises `KubeError` if Kubernetes cannot be asked."""
@@ -40,7 +44,8 @@ class Observer:
         trouble = _trouble(connection, pool, account) if pool else None
         adoptable = self._world.adoptable(connection, account) if account else None
         remote = self._remote_view(connection, account, allocator, trouble, adoptable)
-        is_ending = not is_going_up or remote.is_recorded_absent or connection.status.phase is Phase.INACTIVE
+        is_ending = not is_going_up or remote.is_recorded_absent or _has_to_end(connection)
+        secret_view = await self._secret_view(connection, endpoint, note)
         return Observation(
             connection=connection,
             installation_trouble=self._world.installation.trouble,
@@ -48,7 +53,7 @@ class Observer:
             grant=allocator.grant_for(connection) if allocator else None,
             remote=remote,
             adoptable=adoptable,
-            secret=await self._secret_view(connection, endpoint, note),
+            secret=secret_view,
             superseded_secrets=self._superseded(connection),
             workflows=await self._workflows.look(connection, endpoint, note, is_ending=is_ending),
             refusals=note.refusals_for(connection),
@@ -59,6 +64,10 @@ class Observer:
             endpoint=endpoint,
             metadata_digest=metadata_digest(connection),
             metadata_at_makini=_metadata_at_makini(connection, note),
+            previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
+            readers=self._readers.look(connection),
+            stores=await self._stores.look(connection, secret_view, is_ending=is_ending),
+            workloads={} if is_ending else await self._rollouts.look(connection, secret_view),
         )
 
     async def _pool_view(
@@ -158,6 +167,11 @@ class Observer:
         intent = connection.status.intent
         is_ours = intent is not None and intent.incarnation == self._world.incarnation
         return is_ours and intent is not None and intent.attempt == note.fresh_attempt
+
+
+def _has_to_end(connection: MakiniConnection) -> bool:
+    """Somebody else has ended it, or its token is being revoked."""
+    return connection.status.phase is Phase.INACTIVE or connection.status.revocation is not None
 
 
 def wanted_metadata(connection: MakiniConnection) -> dict[str, str]:

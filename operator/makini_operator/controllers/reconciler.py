@@ -13,6 +13,8 @@ from makini_operator.controllers.accounts import CredentialsMissing
 from makini_operator.controllers.executor import Executor
 from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.observer import Observer
+from makini_operator.controllers.readers import Readers
+from makini_operator.controllers.stores import Stores
 from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import CONNECTIONS
@@ -35,9 +37,9 @@ class Reconciler:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        workflows = Workflows(world)
-        self._observer = Observer(world, workflows)
-        self._executor = Executor(world, workflows)
+        workflows, readers, stores = Workflows(world), Readers(world), Stores(world)
+        self._observer = Observer(world, workflows, readers, stores)
+        self._executor = Executor(world, workflows, readers, stores)
         self._notes: dict[str, Note] = {}
 
     async def reconcile(self, uid: str) -> timedelta | None:

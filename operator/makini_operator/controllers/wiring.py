@@ -36,6 +36,8 @@ class Wiring:
         world.pools.listen(self._pool_changed)
         world.secrets.listen(self._child_changed)
         world.cron_jobs.listen(self._child_changed)
+        world.roles.listen(self._child_changed)
+        world.role_bindings.listen(self._child_changed)
         world.namespaces.listen(self._namespace_changed)
 
     def _connection_changed(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:

@@ -17,14 +17,26 @@ from pydantic import ValidationError
 
 from makini_operator.controllers.accounts import Account, AccountKey
 from makini_operator.controllers.installation import Installation
-from makini_operator.kube.api import CONNECTIONS, CRON_JOBS, NAMESPACES, POOLS, SECRETS, KubeApi, Object
+from makini_operator.kube.api import (
+    CONNECTIONS,
+    CRON_JOBS,
+    NAMESPACES,
+    POOLS,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    KubeApi,
+    Object,
+    Resource,
+)
 from makini_operator.kube.errors import NotFound
 from makini_operator.kube.events import EventRecorder
 from makini_operator.kube.owners import OwnerIndex
 from makini_operator.kube.store import ObjectStore, Stored
 from makini_operator.lifecycle import marker
-from makini_operator.manifests import secret, workflow
+from makini_operator.manifests import readers, secret, workflow
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
+from makini_operator.manifests.readers import GrantRecord
 from makini_operator.manifests.secret import SecretRecord
 from makini_operator.manifests.workflow import CronJobRecord
 from makini_operator.resources.base import ObjectMeta
@@ -63,6 +75,8 @@ class World:
         self.pools: ObjectStore[CreditPool] = ObjectStore()
         self.secrets: ObjectStore[SecretRecord] = ObjectStore()
         self.cron_jobs: ObjectStore[CronJobRecord] = ObjectStore()
+        self.roles: ObjectStore[GrantRecord] = ObjectStore()
+        self.role_bindings: ObjectStore[GrantRecord] = ObjectStore()
         self.namespaces: ObjectStore[Namespace] = ObjectStore()
         self.accounts: dict[AccountKey, Account] = {}
         self.allocators: dict[str, Allocator] = {}
@@ -72,6 +86,8 @@ class World:
         self._unreadable: dict[str, str] = {}
         self._secret_owners = OwnerIndex(self.secrets)
         self._cron_job_owners = OwnerIndex(self.cron_jobs)
+        self._role_owners = OwnerIndex(self.roles)
+        self._role_binding_owners = OwnerIndex(self.role_bindings)
         self.connections.listen(self._keep_tags)
 
     # --- taking in what Kubernetes says ----------------------------------------------------------------------------
@@ -100,6 +116,14 @@ class World:
     def take_cron_job(self, obj: Object) -> CronJobRecord:
         """Put what is remembered of a CronJob into the store."""
         return _take(self.cron_jobs, obj, workflow.record)
+
+    def take_role(self, obj: Object) -> GrantRecord:
+        """Put what is remembered of a Role into the store."""
+        return _take(self.roles, obj, readers.record)
+
+    def take_role_binding(self, obj: Object) -> GrantRecord:
+        """Put what is remembered of a RoleBinding into the store."""
+        return _take(self.role_bindings, obj, readers.record)
 
     def take_namespace(self, obj: Object) -> Namespace:
         """Put what is remembered of a namespace into the store."""
@@ -134,12 +158,15 @@ class World:
         namespaces = await self.api.list_through(NAMESPACES, self.take_namespace)
         self.namespaces.replace_all(namespaces, known_before=known_namespaces)
         await self.relist_connections()
-        known_secrets = self.secrets.uids()
-        secrets = await self.api.list_through(SECRETS, self.take_secret, selector=MANAGED_SELECTOR)
-        self.secrets.replace_all(secrets, known_before=known_secrets)
-        known_cron_jobs = self.cron_jobs.uids()
-        cron_jobs = await self.api.list_through(CRON_JOBS, self.take_cron_job, selector=MANAGED_SELECTOR)
-        self.cron_jobs.replace_all(cron_jobs, known_before=known_cron_jobs)
+        await self._relist(SECRETS, self.secrets, self.take_secret)
+        await self._relist(CRON_JOBS, self.cron_jobs, self.take_cron_job)
+        await self._relist(ROLES, self.roles, self.take_role)
+        await self._relist(ROLE_BINDINGS, self.role_bindings, self.take_role_binding)
+
+    async def _relist(self, resource: Resource, store: ObjectStore[T], take: Callable[[Object], T]) -> None:
+        """Read all children of one kind."""
+        known = store.uids()
+        store.replace_all(await self.api.list_through(resource, take, selector=MANAGED_SELECTOR), known_before=known)
 
     # --- who belongs to whom ---------------------------------------------------------------------------------------
 
@@ -234,6 +261,14 @@ class World:
     def cron_jobs_of(self, uid: str) -> list[CronJobRecord]:
         """CronJobs with our label that are controlled by this connection."""
         return self._cron_job_owners.of(uid)
+
+    def roles_of(self, uid: str) -> list[GrantRecord]:
+        """Roles with our label that are controlled by this connection."""
+        return self._role_owners.of(uid)
+
+    def role_bindings_of(self, uid: str) -> list[GrantRecord]:
+        """RoleBindings with our label that are controlled by this connection."""
+        return self._role_binding_owners.of(uid)
 
     def _keep_tags(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         if after is not None and before is None:

@@ -55,6 +55,12 @@ EVENTS = Resource("events.k8s.io", "v1", "events")
 CRON_JOBS = Resource("batch", "v1", "cronjobs")
 JOBS = Resource("batch", "v1", "jobs")
 PODS = Resource("", "v1", "pods")
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+DEPLOYMENTS = Resource("apps", "v1", "deployments")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets")
+PUSH_SECRETS = Resource("external-secrets.io", "v1alpha1", "pushsecrets")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 
 

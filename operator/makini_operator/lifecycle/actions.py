@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from makini_operator.resources.connection import MakiniConnectionStatus
 from makini_operator.resources.pool import Tier
+from makini_operator.resources.token import TargetKind
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,50 @@ class PublishToken:
 
 
 @dataclass(frozen=True)
+class ProbePrevious:
+    """Ask Makini whether the previous token still works."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True)
+class DropPrevious:
+    """Take the previous token out of the Secret."""
+
+
+@dataclass(frozen=True)
+class RestartWorkload:
+    """Let a workload start new pods, which read the new token."""
+
+    kind: TargetKind
+    name: str
+
+
+@dataclass(frozen=True)
+class ApplyReaders:
+    """Let the readers of the spec get exactly the token's Secret, and nobody else by us."""
+
+
+@dataclass(frozen=True)
+class RemoveReaders:
+    """Take that right from all readers."""
+
+
+@dataclass(frozen=True)
+class ApplyStore:
+    """Have External Secrets Operator copy the Secret into this store of the spec, as it is now."""
+
+    store: str
+
+
+@dataclass(frozen=True)
+class RemoveStore:
+    """Have the copy removed that the PushSecret of this name keeps."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class RepairSecret:
     """Restore everything in the Secret but the token, which is intact."""
 
@@ -107,6 +152,13 @@ Action = (
     | Close
     | SendMetadata
     | PublishToken
+    | ProbePrevious
+    | DropPrevious
+    | RestartWorkload
+    | ApplyReaders
+    | RemoveReaders
+    | ApplyStore
+    | RemoveStore
     | RepairSecret
     | DeleteSecret
     | TryWorkflows

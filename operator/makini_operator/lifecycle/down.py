@@ -8,6 +8,7 @@ its own. Nothing is needed from the namespace: its Secrets may have vanished fir
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from makini_operator.lifecycle.actions import (
 )
 from makini_operator.lifecycle.observation import Observation, SecretState, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
+from makini_operator.lifecycle.sharing import remaining_stores, withdrawal
 from makini_operator.lifecycle.steps import LOOK_AGAIN, marker_lost, refusal
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import (
@@ -44,10 +46,11 @@ def plan_down(o: Observation, now: datetime) -> Plan:
     if children:
         return Plan(actions=children)
     if _may_be_open(o):
-        return _close(o, now)
+        return close_connection(o, now, lambda: _closed(o, now))
     if not o.connection.metadata.is_deleting:
-        status = tell(o.connection, _disconnected(), now=now, facts={"waiting": None, "token": None})
-        return Plan(status=status, requeue_after=LOOK_AGAIN if _children(o) else None)
+        facts = {"waiting": None, "token": None, "stores": sorted(remaining_stores(o)) or None}
+        status = tell(o.connection, _disconnected(), now=now, facts=facts)
+        return Plan(status=status, requeue_after=LOOK_AGAIN if _is_anything_left(o) else None)
     if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
         return Plan(actions=(RemoveFinalizer(),))
     return Plan()
@@ -55,7 +58,8 @@ def plan_down(o: Observation, now: datetime) -> Plan:
 
 def children_to_remove(o: Observation, now: datetime) -> tuple[Action, ...]:
     """What goes at once. What Kubernetes has refused to give up is left for later: it never holds up the disconnect."""
-    return tuple(action for action, reason in _children(o) if not refusal(o, reason, now))
+    ours = (action for action, reason in _children(o) if not refusal(o, reason, now))
+    return (*withdrawal(o, now), *ours)
 
 
 def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any]:
@@ -72,8 +76,10 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
             "waiting",
             "metadata_digest",
             "adopted",
+            "revocation",
         )
     )
+    facts["stores"] = sorted(remaining_stores(o)) or None
     if status.connection_id:
         entry = HistoryEntry(
             connection_id=status.connection_id,
@@ -90,10 +96,17 @@ def _children(o: Observation) -> list[tuple[Action, Reason]]:
     children: list[tuple[Action, Reason]] = []
     if o.workflows.is_anything_left:
         children.append((EndWorkflows(), Reason.WORKFLOW_REFUSED))
+    if o.readers.is_anything_there:  # a right that names a Secret goes before it
+        return children
     names = list(o.superseded_secrets)
     if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
         names.append(o.connection.secret_name)
     return [*children, *((DeleteSecret(name), Reason.SECRET_REFUSED) for name in names)]
+
+
+def _is_anything_left(o: Observation) -> bool:
+    """What Kubernetes has refused to give up."""
+    return bool(_children(o)) or o.readers.is_anything_there or bool(o.stores.to_remove)
 
 
 def _may_be_open(o: Observation) -> bool:
@@ -106,7 +119,8 @@ def _may_be_open(o: Observation) -> bool:
     return is_unsaid and was_begun and o.pool is not None and not o.remote.is_complete
 
 
-def _close(o: Observation, now: datetime) -> Plan:
+def close_connection(o: Observation, now: datetime, closed: Callable[[], Plan]) -> Plan:
+    """Close it at Makini and list until nothing is left; then what `closed` says."""
     if o.pool is None:
         name = o.connection.status.credits.pool if o.connection.status.credits else o.connection.spec.pool_ref.name
         message = (
@@ -120,16 +134,20 @@ def _close(o: Observation, now: datetime) -> Plan:
         return _held_up(o, o.trouble, now)
     if not o.pool.is_led:
         return Plan()
-    return _close_at_makini(o, now)
+    return _close_at_makini(o, now, closed)
 
 
-def _close_at_makini(o: Observation, now: datetime) -> Plan:
+def _close_at_makini(o: Observation, now: datetime, closed: Callable[[], Plan]) -> Plan:
     if o.remote.is_recorded_unmarked:
         return _held_up(o, replace(marker_lost(o), retry_at=now + LOOK_AGAIN), now)
     if o.remote.ids:
         return Plan(actions=(Close(o.remote.ids),))
     if not o.remote.is_complete:
         return Plan(actions=(ListAccount(),))
+    return closed()
+
+
+def _closed(o: Observation, now: datetime) -> Plan:
     facts = closed_facts(o, Reason.DISCONNECTED, now)
     return Plan(status=tell(o.connection, _disconnected(), now=now, facts=facts))
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from makini_operator.lifecycle.token_report import is_short_lived
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.token_status import Previous
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Happening:
 
 def happenings(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> tuple[Happening, ...]:
     """The events between two statuses of one connection, in order."""
-    found = (_granted(old, new), _connected(old, new), _disconnected(old, new), _returned(old, new), _stalled(old, new))
+    kinds = (_granted, _connected, _short_lived, _rotated, _previous_ended, _disconnected, _returned, _stalled)
+    found = (kind(old, new) for kind in kinds)
     return tuple(happening for happening in found if happening)
 
 
@@ -46,10 +49,39 @@ def _connected(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happ
     )
 
 
+def _rotated(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
+    if not old.token or not new.token or old.connection_id != new.connection_id:
+        return None
+    if (new.token.attempt or 0) <= (old.token.attempt or 0):
+        return None
+    why = new.token.rotation or old.token.rotation
+    reason = f" ({why.reason.lower()})" if why else ""
+    return Happening(Reason.TOKEN_ROTATED, f"a new token is published in Secret {new.token.secret_name}{reason}")
+
+
+def _previous_ended(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
+    before = old.token.rotation.previous if old.token and old.token.rotation else None
+    after = new.token.rotation.previous if new.token and new.token.rotation else None
+    if after is not Previous.ENDED or before is Previous.ENDED:
+        return None
+    message = "Makini ended the previous token when the new one was made: consumers that have not read the new one fail"
+    return Happening(Reason.PREVIOUS_TOKEN_ENDED, message, is_warning=True)
+
+
+def _short_lived(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
+    if not new.token or not is_short_lived(new.token) or (old.token and is_short_lived(old.token)):
+        return None
+    message = f"Makini issued a token that expires at {new.token.expires_at} already"
+    return Happening(Reason.TOKEN_SHORT_LIVED, message, is_warning=True)
+
+
 def _disconnected(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
     if not old.connection_id or old.connection_id == new.connection_id:
         return None
     history = new.history or []
+    if history and history[0].reason == Reason.TOKEN_REVOKED:
+        message = f"connection {old.connection_id} disconnected to revoke its token; its credits stay held"
+        return Happening(Reason.TOKEN_REVOKED, message)
     remotely = bool(history) and history[0].reason == Reason.DISCONNECTED_REMOTELY
     by = "by somebody else at Makini" if remotely else "as asked"
     return Happening(Reason.DISCONNECTED, f"connection {old.connection_id} disconnected {by}", is_warning=remotely)

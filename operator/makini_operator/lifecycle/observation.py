@@ -7,7 +7,7 @@ An observation is taken fresh for every step. What is unknown is said to be unkn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
@@ -16,6 +16,7 @@ from makini_operator.credits.queue import Notice
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.pool import Pricing
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.token import RestartTarget
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,54 @@ class SecretView:
     """For FOREIGN: whose it is, in words."""
     issued_at: datetime | None = None
     expires_at: datetime | None = None
+    attempt: int = 0
+    """Which of the connection's tokens it holds; 0: the first."""
+    previous_expires_at: datetime | None = None
+    """When the previous token expires; None: it holds no previous one."""
+
+
+@dataclass(frozen=True)
+class ReadersView:
+    """The Role and RoleBinding that let readers get the token's Secret."""
+
+    are_as_wanted: bool = True
+    is_anything_there: bool = False
+    """A Role or RoleBinding of ours exists."""
+
+
+@dataclass(frozen=True)
+class StoresView:
+    """The PushSecrets that copy the token's Secret into stores."""
+
+    is_served: bool = True
+    """External Secrets Operator's definition of PushSecret exists, or is not needed."""
+    to_apply: tuple[str, ...] = ()
+    """Stores of the spec whose PushSecret is missing, or not for the token that is published."""
+    to_remove: tuple[str, ...] = ()
+    """Names of PushSecrets of ours that are not wanted and that nobody has deleted yet."""
+    problem: str = ""
+    """What External Secrets Operator says is wrong, or what is awaited; empty: all copies are there."""
+
+
+class WorkloadState(Enum):
+    """How a workload's restart stands."""
+
+    PENDING = auto()
+    """Not restarted for this token yet."""
+    ROLLING = auto()
+    STUCK = auto()
+    """It will not come to its end by itself."""
+    DONE = auto()
+    """Only pods that started with this token are left; or there is no such workload."""
+
+
+@dataclass(frozen=True)
+class WorkloadView:
+    """One workload of `rolloutRestart`."""
+
+    state: WorkloadState
+    why: str = ""
+    """What it waits for, or what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -137,3 +186,9 @@ class Observation:
     """Digest of the metadata that Makini should have."""
     metadata_at_makini: str | None
     """Digest of the metadata that it has, as far as is known."""
+    previous_works: bool | None = None
+    """Whether Makini accepts the previous token; None: not asked."""
+    readers: ReadersView = ReadersView()
+    stores: StoresView = StoresView()
+    workloads: Mapping[RestartTarget, WorkloadView] = field(default_factory=dict)
+    """Looked at only while a rotation is under way, and only up to the first that is not done."""

@@ -18,6 +18,7 @@ from makini_operator.lifecycle.ended import stay_inactive, was_ended_remotely
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.opening import towards_connection
 from makini_operator.lifecycle.prices import with_price_shown
+from makini_operator.lifecycle.revoking import revocation
 from makini_operator.lifecycle.running import keep_running
 from makini_operator.lifecycle.steps import held_up, working
 from makini_operator.resources.connection import CONNECTION_FINALIZER
@@ -52,7 +53,8 @@ def _next_steps(o: Observation, now: datetime) -> Plan:
         return towards_credits(o, o.pool, now)
     if o.connection.status.connection_id is None:
         return towards_connection(o, o.pool, o.connection.status.credits, now)
-    return keep_running(o, o.pool, o.connection.status.connection_id, now)
+    revoked = revocation(o, now)
+    return revoked or keep_running(o, o.pool, o.connection.status.connection_id, now)
 
 
 def _no_pool(o: Observation, now: datetime) -> Plan:

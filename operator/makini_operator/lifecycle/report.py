@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from makini_operator.lifecycle.token_report import token_ready
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import Finding, find, finding, merge
 from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
@@ -59,7 +60,7 @@ def _headline(report: Report) -> list[Finding]:
 
 
 def _details(status: MakiniConnectionStatus, report: Report) -> list[Finding]:
-    return [_credits_held(status, report), _connected(status, report), _token_ready(status, report)]
+    return [_credits_held(status, report), _connected(status, report), token_ready(status, report)]
 
 
 def _credits_held(status: MakiniConnectionStatus, report: Report) -> Finding:
@@ -93,18 +94,3 @@ def _connected(status: MakiniConnectionStatus, report: Report) -> Finding:
             ConditionType.CONNECTED, holds=False, reason=Reason.DISCONNECTED_REMOTELY, message=before.message
         )
     return finding(ConditionType.CONNECTED, holds=False, reason=Reason.NOT_CONNECTED, message="not open at Makini")
-
-
-def _token_ready(status: MakiniConnectionStatus, report: Report) -> Finding:
-    if report.reason is Reason.SECRET_CONFLICT:
-        return finding(ConditionType.TOKEN_READY, holds=False, reason=report.reason, message=report.message)
-    if status.token:
-        message = f"published in Secret {status.token.secret_name}, valid until {status.token.expires_at}"
-        return finding(ConditionType.TOKEN_READY, holds=True, reason=Reason.TOKEN_PUBLISHED, message=message)
-    if report.phase in (Phase.DISCONNECTED, Phase.INACTIVE, Phase.DISCONNECTING):
-        message = "the token is invalid and its Secret is removed"
-        if report.phase is Phase.DISCONNECTING:
-            message = "the Secret is removed; the token dies when Makini confirms the disconnect"
-        return finding(ConditionType.TOKEN_READY, holds=False, reason=Reason.TOKEN_REMOVED, message=message)
-    message = "no token yet: there is no connection"
-    return finding(ConditionType.TOKEN_READY, holds=False, reason=Reason.TOKEN_PENDING, message=message)

@@ -1,16 +1,19 @@
-"""A connection that is open: its metadata, its token's Secret, its workflows, and the token's renewal."""
+"""A connection that is open: its metadata, its token's Secret and who may read it, its workflows."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
+from makini_operator.lifecycle import rotation
 from makini_operator.lifecycle.actions import (
     Action,
     Close,
     DeleteSecret,
+    DropPrevious,
     ListAccount,
     Plan,
+    ProbePrevious,
     PublishToken,
     RepairSecret,
     SendMetadata,
@@ -18,16 +21,20 @@ from makini_operator.lifecycle.actions import (
 from makini_operator.lifecycle.ended import ended_remotely
 from makini_operator.lifecycle.observation import Observation, PoolView, SecretState, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
+from makini_operator.lifecycle.requests import complaint
+from makini_operator.lifecycle.sharing import readers_chores, sharing_trouble, store_chores, stores_recorded, withdrawal
 from makini_operator.lifecycle.steps import LOOK_AGAIN, held_up, marker_lost, refusal, secret_conflict
+from makini_operator.lifecycle.token_times import TokenTimes, times
 from makini_operator.lifecycle.workflows import workflow_chores, workflow_trouble
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import Phase, TokenStatus
+from makini_operator.resources.connection import Phase
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.token_status import TokenStatus
 
-ROTATE_AFTER = 2 / 3
-"""Share of a token's life after which it is renewed."""
-ROTATE_SUSPENDED_AFTER = 0.9
-"""The same for a suspended connection: no churn, but never an expired token either."""
+FOLLOW_ROLLOUT = timedelta(seconds=3)
+"""How soon to look again at a rollout: the operator watches no workloads."""
+FOLLOW_STORES = timedelta(minutes=1)
+"""How often to look at PushSecrets that are in order: they are not watched, because their kind need not exist."""
 
 
 def keep_running(o: Observation, pool: PoolView, connection_id: str, now: datetime) -> Plan:
@@ -35,10 +42,14 @@ def keep_running(o: Observation, pool: PoolView, connection_id: str, now: dateti
     if o.remote.is_recorded_absent and pool.trouble is None:
         return ended_remotely(o, connection_id, now)
     if o.secret.state is SecretState.FOREIGN:
-        return secret_conflict(o, now)
+        shared = withdrawal(o, now)
+        return Plan(actions=shared) if shared else secret_conflict(o, now)
+    recorded = rotation.begun(o, now) if pool.is_led else None
+    if recorded is not None:
+        return Plan(status=recorded)
     chores = _chores(o, connection_id, now)
     if not chores:
-        return _with_workflows(o, pool, now)
+        return _with_token(o, pool, now)
     trouble = _trouble(o, pool, chores, now)
     if trouble:
         return held_up(o, trouble, now)
@@ -56,11 +67,13 @@ def _chores(o: Observation, connection_id: str, now: datetime) -> tuple[Action, 
         chores.append(Close(surplus))
     if o.metadata_at_makini != o.metadata_digest:
         chores.append(SendMetadata(connection_id))
-    if o.secret.state in (SecretState.ABSENT, SecretState.TOKEN_LOST) or _is_due(o, now):
-        chores.append(PublishToken(connection_id))
-    elif o.secret.state is SecretState.ALTERED:
+    published = rotation.publication(o, connection_id)
+    if not published and o.secret.state is SecretState.ALTERED:
         chores.append(RepairSecret(connection_id))
-    chores.extend(DeleteSecret(name) for name in o.superseded_secrets)
+    else:
+        chores.extend(published or rotation.previous_chores(o, connection_id, now))
+    if o.readers.are_as_wanted:  # else somebody's Role still names the former Secret
+        chores.extend(DeleteSecret(name) for name in o.superseded_secrets)
     return tuple(chores)
 
 
@@ -68,53 +81,80 @@ def _trouble(o: Observation, pool: PoolView, chores: tuple[Action, ...], now: da
     """What keeps these chores from being done now."""
     if o.trouble and (o.trouble.retry_at is None or now < o.trouble.retry_at):
         return o.trouble
-    needs_makini = any(isinstance(chore, Close | PublishToken | SendMetadata) for chore in chores)
+    needs_makini = any(isinstance(chore, Close | PublishToken | SendMetadata | ProbePrevious) for chore in chores)
     if needs_makini and pool.trouble:
         return pool.trouble
     if needs_makini and o.remote.is_recorded_unmarked:
         return marker_lost(o)
-    if any(isinstance(chore, PublishToken | RepairSecret | DeleteSecret) for chore in chores):
+    if any(isinstance(chore, PublishToken | RepairSecret | DeleteSecret | DropPrevious) for chore in chores):
         return refusal(o, Reason.SECRET_REFUSED, now)
     return None
 
 
-def _with_workflows(o: Observation, pool: PoolView, now: datetime) -> Plan:
-    """The token is as it should be; trouble with a workflow changes nothing about that."""
+def _with_token(o: Observation, pool: PoolView, now: datetime) -> Plan:
+    """The token is as it should be; trouble with what uses it changes nothing about that."""
     assert o.secret.issued_at and o.secret.expires_at  # noqa: S101, PT018 - an intact Secret has both
-    rotate_at = _rotation_time(o, o.secret.issued_at, o.secret.expires_at)
-    until_rotation = max(rotate_at - now, timedelta(seconds=1))
-    token = TokenStatus(
-        secret_name=o.connection.secret_name,
-        issued_at=timestamp(o.secret.issued_at),
-        expires_at=timestamp(o.secret.expires_at),
-        rotate_at=timestamp(rotate_at),
-    )
+    due = times(o.connection, o.secret.issued_at, o.secret.expires_at)
+    token = _token_status(o, due)
     facts: dict[str, Any] = {"token": token, "endpoint": o.endpoint, "metadata_digest": o.metadata_digest}
-    facts |= {"intent": None, "waiting": None}
-    trouble = workflow_trouble(o, now)
-    if trouble:
-        report = Report(Phase.ACTIVE, Progress.STUCK, trouble.reason, f"{trouble.message}; {_connected(o)}")
-        status = tell(o.connection, report, now=now, facts=facts)
-        return Plan(status=status, requeue_after=min(LOOK_AGAIN, until_rotation))
-    chores = workflow_chores(o)
+    facts |= {"intent": None, "waiting": None, "stores": stores_recorded(o)}
+    again = _look_again(o, due, now)
+    trouble = workflow_trouble(o, now) or sharing_trouble(o, now) or rotation.rollout_trouble(o, now)
+    chores = _chores_with_token(o, token, now)
     if chores:
         return Plan(actions=chores) if pool.is_led else Plan()
+    if trouble:
+        progress = Progress.STUCK if trouble.retry_at is None else Progress.WORKING
+        report = Report(Phase.ACTIVE, progress, trouble.reason, f"{trouble.message}; {_connected(o)}")
+        return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=min(LOOK_AGAIN, again))
     report = Report(Phase.ACTIVE, Progress.DONE, Reason.CONNECTED, _connected(o))
-    return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=until_rotation)
+    return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=again)
+
+
+def _chores_with_token(o: Observation, token: TokenStatus, now: datetime) -> tuple[Action, ...]:
+    """Each part goes on although another is in trouble."""
+    shared = (*readers_chores(o, now), *store_chores(o, now))
+    workflows = () if workflow_trouble(o, now) else workflow_chores(o)
+    is_recorded = token.rotation == rotation.progress_of(o.connection)
+    return (*shared, *workflows, *(rotation.restart(o, now) if is_recorded else ()))
+
+
+def _token_status(o: Observation, due: TokenTimes) -> TokenStatus:
+    assert o.secret.issued_at and o.secret.expires_at  # noqa: S101, PT018 - an intact Secret has both
+    previous = o.secret.previous_expires_at
+    return TokenStatus(
+        secret_name=o.connection.secret_name,
+        attempt=o.secret.attempt or None,
+        issued_at=timestamp(o.secret.issued_at),
+        expires_at=timestamp(o.secret.expires_at),
+        rotate_at=timestamp(due.rotate_at),
+        previous_expires_at=timestamp(previous) if previous else None,
+        rotation=rotation.progress_after(o),
+    )
+
+
+def _look_again(o: Observation, due: TokenTimes, now: datetime) -> timedelta:
+    """When there is something to do next, if nothing else happens."""
+    is_rotating = rotation.progress_of(o.connection) is not None
+    delays = [(due.urgent_at if is_rotating else due.rotate_at) - now]
+    if o.secret.previous_expires_at is not None:
+        delays.append(o.secret.previous_expires_at - now)
+        if rotation.next_target(o) is None:
+            delays.append(rotation.drop_at(o) - now)
+    if rotation.next_target(o) is not None:
+        delays.append(FOLLOW_ROLLOUT)
+    if o.connection.spec.token and o.connection.spec.token.stores:
+        delays.append(FOLLOW_STORES)
+    return max(min(delays), timedelta(seconds=1))
 
 
 def _connected(o: Observation) -> str:
     spec = o.connection.spec
-    words = f"connected to {spec.system.name}; the token is in Secret {o.connection.secret_name}"
-    return f"{words}; suspended: workflows and renewal pause" if spec.suspend else words
-
-
-def _is_due(o: Observation, now: datetime) -> bool:
-    return bool(
-        o.secret.issued_at and o.secret.expires_at and now >= _rotation_time(o, o.secret.issued_at, o.secret.expires_at)
-    )
-
-
-def _rotation_time(o: Observation, issued_at: datetime, expires_at: datetime) -> datetime:
-    share = ROTATE_SUSPENDED_AFTER if o.connection.spec.suspend else ROTATE_AFTER
-    return issued_at + (expires_at - issued_at) * share
+    words = [f"connected to {spec.system.name}; the token is in Secret {o.connection.secret_name}"]
+    if spec.suspend:
+        words.append("suspended: workflows and renewal pause")
+    rollout = rotation.awaited(o)
+    if rollout:
+        words.append(f"after the rotation of the token, {rollout}")
+    wrong = complaint(o.connection)
+    return "; ".join([*words, wrong] if wrong else words)

@@ -32,6 +32,11 @@ def own_labels(connection: MakiniConnection) -> dict[str, str]:
     return {MANAGED_BY: MANAGER, CONNECTION: connection.metadata.name}
 
 
+def own_selector(connection: MakiniConnection) -> str:
+    """Label selector that finds this connection's children, and perhaps those of a predecessor of its name."""
+    return ",".join(f"{key}={value}" for key, value in own_labels(connection).items())
+
+
 def child_name(connection: MakiniConnection, kind: str, name: str) -> str:
     """A name of at most 52 characters that no other connection's child has."""
     identity = f"{connection.metadata.uid}/{kind}/{name}".encode()

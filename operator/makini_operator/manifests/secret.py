@@ -1,23 +1,18 @@
 """The token's Secret: what it holds, and how the operator knows it again.
 
-The checksum covers the token and everything that must not change with it, so an edited token
-is noticed without the token being kept anywhere else. Whose it is: `ownership.py`.
+The token and the proof that it is unchanged: `published.py`. Whose a Secret is: `ownership.py`.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from makini_operator.lifecycle.marker import InstallationKey
 from makini_operator.lifecycle.observation import SecretState, SecretView
 from makini_operator.manifests.ownership import (
-    CHECKSUM,
     MANAGED_BY,
     MANAGER,
     Manifest,
@@ -26,26 +21,12 @@ from makini_operator.manifests.ownership import (
     own_labels,
     owner_reference,
 )
+from makini_operator.manifests.published import ATTEMPT, PREVIOUS_EXPIRES_AT, PublishedToken, intact_token, proof_of
 from makini_operator.resources.base import GROUP, ObjectMeta
-from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import MakiniConnection
 
-ISSUED_AT = f"{GROUP}/issued-at"
-EXPIRES_AT = f"{GROUP}/expires-at"
 TEMPLATE_KEYS = f"{GROUP}/template-keys"
 """Annotation: which labels and annotations came from the template, so that they go when the template drops them."""
-DATA_KEYS = frozenset({"token", "connection-id", "url"})
-
-
-@dataclass(frozen=True)
-class PublishedToken:
-    """What the Secret tells its readers; the token's characters stay out of the repr."""
-
-    token: str = field(repr=False)
-    connection_id: str
-    url: str
-    issued_at: datetime
-    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -68,12 +49,7 @@ class SecretRecord:
 def secret(connection: MakiniConnection, published: PublishedToken, key: InstallationKey) -> Manifest:
     """The Secret that publishes this token for this connection."""
     labels, annotations = _wanted_metadata(connection)
-    proof = {
-        ISSUED_AT: timestamp(published.issued_at),
-        EXPIRES_AT: timestamp(published.expires_at),
-        CHECKSUM: _checksum(key, connection.metadata.uid, published),
-    }
-    values = {"token": published.token, "connection-id": published.connection_id, "url": published.url}
+    proof = proof_of(published, connection.metadata.uid, key)
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -85,14 +61,15 @@ def secret(connection: MakiniConnection, published: PublishedToken, key: Install
             "annotations": annotations | proof,
             "ownerReferences": [owner_reference(connection)],
         },
-        "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()},
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in published.values().items()},
     }
 
 
 def repaired(actual: Manifest, wanted: Manifest) -> Manifest:
-    """`wanted` on top of this version of `actual`: what an older template added goes, too."""
+    """`wanted` on top of this version of `actual`: what an older template or token added goes, too."""
     before = _template_keys(actual["metadata"].get("annotations"))
-    return onto(actual, wanted, dropped=frozenset(before - _template_keys(wanted["metadata"]["annotations"])))
+    former = before - _template_keys(wanted["metadata"]["annotations"])
+    return onto(actual, wanted, dropped=frozenset(former | {ATTEMPT, PREVIOUS_EXPIRES_AT}))
 
 
 def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:
@@ -105,18 +82,9 @@ def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:
         metadata=metadata,
         owner_uid=owner_uid,
         owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
-        published=published and replace(published, token=""),
+        published=published and published.blank(),
         keys=frozenset(manifest.get("data") or {}),
     )
-
-
-def intact_token(manifest: Manifest, uid: str, key: InstallationKey) -> PublishedToken | None:
-    """The token in this Secret, if nobody has changed it since it was published for connection `uid`."""
-    published = _published(manifest)
-    proof = (manifest["metadata"].get("annotations") or {}).get(CHECKSUM, "")
-    if published is None or not hmac.compare_digest(proof.encode(), _checksum(key, uid, published).encode()):
-        return None
-    return published
 
 
 def is_ours(found: SecretRecord, connection: MakiniConnection) -> bool:
@@ -134,14 +102,20 @@ def view(found: SecretRecord | None, connection: MakiniConnection, *, url: str) 
     if published is None or published.connection_id != connection.status.connection_id:
         return SecretView(SecretState.TOKEN_LOST)
     state = SecretState.INTACT if _is_as_wanted(found, published, connection, url) else SecretState.ALTERED
-    return SecretView(state, issued_at=published.issued_at, expires_at=published.expires_at)
+    return SecretView(
+        state,
+        issued_at=published.issued_at,
+        expires_at=published.expires_at,
+        attempt=published.attempt,
+        previous_expires_at=published.previous.expires_at if published.previous else None,
+    )
 
 
 def _is_as_wanted(found: SecretRecord, published: PublishedToken, connection: MakiniConnection, url: str) -> bool:
     """Other tools may add labels and annotations, but no data."""
     labels, annotations = _wanted_metadata(connection)
     return (
-        found.keys == DATA_KEYS
+        found.keys == published.keys()
         and published.url == url
         and labels.items() <= found.metadata.labels.items()
         and annotations.items() <= found.metadata.annotations.items()
@@ -155,36 +129,9 @@ def _wanted_metadata(connection: MakiniConnection) -> tuple[dict[str, str], dict
     return labels | own_labels(connection), annotations | {TEMPLATE_KEYS: json.dumps(sorted({*labels, *annotations}))}
 
 
-def _checksum(key: InstallationKey, uid: str, published: PublishedToken) -> str:
-    times = (timestamp(published.issued_at), timestamp(published.expires_at))
-    return key.digest("token", uid, published.connection_id, published.token, *times).hex()
-
-
-def _published(manifest: Manifest) -> PublishedToken | None:
-    data, notes = manifest.get("data") or {}, manifest["metadata"].get("annotations") or {}
-    try:
-        return PublishedToken(
-            token=_decoded(data["token"]),
-            connection_id=_decoded(data["connection-id"]),
-            url=_decoded(data.get("url", "")),
-            issued_at=_moment(notes[ISSUED_AT]),
-            expires_at=_moment(notes[EXPIRES_AT]),
-        )
-    except (KeyError, ValueError, binascii.Error):
-        return None
-
-
 def _template_keys(annotations: Mapping[str, str] | None) -> set[str]:
     try:
         keys = json.loads((annotations or {}).get(TEMPLATE_KEYS, "[]"))
     except ValueError:
         return set()
     return {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
-
-
-def _decoded(text: str) -> str:
-    return base64.b64decode(text, validate=True).decode()
-
-
-def _moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

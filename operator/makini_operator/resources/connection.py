@@ -8,23 +8,23 @@ be mended.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
 from makini_operator.resources.base import (
     API_VERSION,
     NAME_RULE,
-    SUBDOMAIN,
     Model,
     ObjectMeta,
-    ObjectName,
     SecretRef,
     cel,
     rule,
 )
 from makini_operator.resources.conditions import Condition
 from makini_operator.resources.pool import Deployment, SystemName, Tier
+from makini_operator.resources.token import MAX_STORES, Token
+from makini_operator.resources.token_status import HandledRequests, TokenStatus
 from makini_operator.resources.workflow import Workflows
 
 CONNECTION_FINALIZER = "makini.io/disconnect"
@@ -38,25 +38,6 @@ _FIXED = (
 _FIXED_RULE = (
     f"!has(oldSelf.status) || !(has(oldSelf.status.credits) || has(oldSelf.status.connectionID)) || ({_FIXED})"
 )
-_RESERVED = "([a-z0-9-]+[.])*(kubernetes|k8s|makini|fluxcd)[.]io/|([a-z0-9-]+[.])*argoproj[.]io/"
-_REPLICATORS = (
-    "replicator[.]v1[.]mittwald[.]de/|([a-z0-9-]+[.])*emberstack[.]com/|([a-z0-9-]+[.])*kubed[.]appscode[.]com/"
-)
-
-
-def _template_rules(what: str) -> dict[str, Any]:
-    return cel(
-        rule(
-            f"self.all(k, k.size() <= 317 && k.matches('^({SUBDOMAIN}/)?"
-            "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
-            f"{what} must have keys that Kubernetes accepts, for example team or example.com/team",
-        ),
-        rule(
-            f"self.all(k, !k.matches('^({_RESERVED}|{_REPLICATORS})'))",
-            f"{what} must not use the reserved prefixes kubernetes.io, k8s.io, makini.io, argoproj.io, fluxcd.io, "
-            "or those of tools that copy Secrets elsewhere: use a prefix of your own",
-        ),
-    )
 
 
 class Environment(StrEnum):
@@ -133,48 +114,8 @@ class Authorization(Model):
     credentials: CredentialsAuthorization = Field(description="Log in with the values of a Secret.")
 
 
-LabelValue = Annotated[
-    str,
-    Field(
-        max_length=63,
-        json_schema_extra=cel(
-            rule(
-                "self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')",
-                "must be a label value: letters, digits, '-', '_' and '.', starting and ending with a letter or digit",
-            )
-        ),
-    ),
-]
-AnnotationValue = Annotated[str, Field(max_length=4096)]
+StoreName = Annotated[str, Field(max_length=40)]
 MetadataValue = Annotated[str, Field(max_length=256)]
-
-
-class SecretTemplate(Model):
-    """Labels and annotations for the token's Secret."""
-
-    labels: dict[str, LabelValue] | None = Field(
-        default=None,
-        max_length=32,
-        description="Labels added to the Secret.",
-        json_schema_extra=_template_rules("labels"),
-    )
-    annotations: dict[str, AnnotationValue] | None = Field(
-        default=None,
-        max_length=32,
-        description="Annotations added to the Secret.",
-        json_schema_extra=_template_rules("annotations"),
-    )
-
-
-class Token(Model):
-    """Where the connection's API token is published."""
-
-    secret_name: ObjectName | None = Field(
-        default=None,
-        description="Name of the Secret that receives token, connection-id and url. Default: <name>-makini. "
-        "A Secret of that name that is not the operator's is never overwritten.",
-    )
-    secret_template: SecretTemplate | None = Field(default=None, description="Labels and annotations for that Secret.")
 
 
 class MakiniConnectionSpec(Model):
@@ -276,17 +217,6 @@ class Intent(Model):
     at: str = Field(max_length=40, description="When.", json_schema_extra={"format": "date-time"})
 
 
-class TokenStatus(Model):
-    """The published token; never the token itself."""
-
-    secret_name: str = Field(max_length=253, description="Secret that holds it.")
-    issued_at: str = Field(max_length=40, description="When it was minted.", json_schema_extra={"format": "date-time"})
-    expires_at: str = Field(max_length=40, description="When it expires.", json_schema_extra={"format": "date-time"})
-    rotate_at: str = Field(
-        max_length=40, description="When the next one is minted.", json_schema_extra={"format": "date-time"}
-    )
-
-
 class HistoryEntry(Model):
     """A connection that this resource had."""
 
@@ -343,6 +273,17 @@ class MakiniConnectionStatus(Model):
         description="Digest of the metadata that Makini has; differs when it must be sent again.",
     )
     token: TokenStatus | None = Field(default=None, description="The published token's life; never the token.")
+    stores: Annotated[list[StoreName], Field(max_length=MAX_STORES * 2)] | None = Field(
+        default=None,
+        description="Stores of spec.token.stores that may hold a copy of the token: recorded before it is copied.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    revocation: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Value of makini.io/revoke-requested-at, while the connection is closed and opened again for it.",
+    )
+    handled: HandledRequests | None = Field(default=None, description="Request annotations that were acted on.")
     history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_LIMIT)] | None = Field(
         default=None,
         description="The last five connections that ended, newest first.",

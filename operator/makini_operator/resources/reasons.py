@@ -57,6 +57,17 @@ class Reason(StrEnum):
     TOKEN_PUBLISHED = "TokenPublished"  # noqa: S105 - a reason, not a token
     TOKEN_PENDING = "TokenPending"  # noqa: S105 - a reason, not a token
     TOKEN_REMOVED = "TokenRemoved"  # noqa: S105 - a reason, not a token
+    TOKEN_ROTATING = "TokenRotating"  # noqa: S105 - a reason, not a token
+    TOKEN_ROTATED = "TokenRotated"  # noqa: S105 - a reason, not a token
+    TOKEN_REVOKING = "TokenRevoking"  # noqa: S105 - a reason, not a token
+    TOKEN_REVOKED = "TokenRevoked"  # noqa: S105 - a reason, not a token
+    TOKEN_SHORT_LIVED = "TokenShortLived"  # noqa: S105 - a reason, not a token
+    PREVIOUS_TOKEN_ENDED = "PreviousTokenEnded"  # noqa: S105 - a reason, not a token
+    ROLLOUT_STUCK = "RolloutStuck"
+    READERS_REFUSED = "ReadersRefused"
+    STORES_NOT_SERVED = "StoresNotServed"
+    STORE_NOT_READY = "StoreNotReady"
+    STORE_REFUSED = "StoreRefused"
     SECRET_CONFLICT = "SecretConflict"  # noqa: S105 - a reason, not a secret
     SECRET_REFUSED = "SecretRefused"  # noqa: S105 - a reason, not a secret
     # its workflows

@@ -6,6 +6,7 @@ from typing import Any
 
 from makini_operator.credits.ledger import Grant, Obstacle
 from makini_operator.credits.queue import Notice
+from makini_operator.lifecycle.actions import Plan
 from makini_operator.lifecycle.observation import (
     Observation,
     PoolView,
@@ -27,7 +28,8 @@ LIFE = timedelta(days=30)
 
 CLAIM = {"pool": "production", "poolUID": "pool-uid", "amount": 4, "tier": "III", "grantedAt": EARLIER}
 INTENT = {"incarnation": "me", "attempt": 1, "at": EARLIER}
-TOKEN = {"secretName": "acme-makini", "issuedAt": EARLIER, "expiresAt": EARLIER, "rotateAt": EARLIER}
+LATER = "2025-03-31T00:00:00Z"
+TOKEN = {"secretName": "acme-makini", "issuedAt": EARLIER, "expiresAt": LATER, "rotateAt": LATER}
 
 UNREACHABLE = Trouble(Reason.MAKINI_UNREACHABLE, "Makini does not answer", NOW + timedelta(seconds=5))
 OVERDUE = Trouble(Reason.MAKINI_UNREACHABLE, "Makini did not answer", NOW - timedelta(seconds=5))
@@ -139,6 +141,17 @@ _USUAL = Observation(
 def observation(connection: MakiniConnection | None = None, **changes: Any) -> Observation:
     """A healthy installation, a pool that this process leads, an account that is listed and has nothing of ours."""
     return replace(_USUAL, **({"connection": connection} if connection else {}), **changes)
+
+
+def planned(observed: Observation) -> Plan:
+    """What `plan` says, after the record of a rotation if it begins with one."""
+    decided = plan(observed, NOW)
+    token = decided.status.token if decided.status else None
+    if decided.actions or token is None or token.rotation is None:
+        return decided
+    assert decided.status is not None
+    recorded = observed.connection.model_copy(update={"status": decided.status})
+    return plan(replace(observed, connection=recorded), NOW)
 
 
 def status_of(observed: Observation) -> MakiniConnectionStatus:

@@ -22,6 +22,7 @@ from tests.unit.lifecycle.builders import (
     connection,
     going_down,
     observation,
+    planned,
     pool,
     ready,
     remote,
@@ -131,7 +132,7 @@ def test_a_suspended_connection_renews_its_token_only_when_it_is_about_to_expire
     def due(share: float, *, suspend: bool) -> bool:
         old = replace(INTACT, issued_at=NOW - LIFE * share, expires_at=NOW + LIFE * (1 - share))
         seen = observation(connection(status=UP, suspend=suspend), remote=remote("c1"), secret=old)
-        return PublishToken("c1") in plan(seen, NOW).actions
+        return PublishToken("c1") in planned(seen).actions
 
     assert [due(share, suspend=False) for share in (0.6, 0.7)] == [False, True]
     assert [due(share, suspend=True) for share in (0.7, 0.89, 0.91)] == [False, False, True]
@@ -274,9 +275,8 @@ def test_trouble_with_one_never_holds_up_a_repair(trouble: dict[str, Any], state
 
 @TROUBLED
 def test_trouble_with_one_never_holds_up_a_renewal(trouble: dict[str, Any]) -> None:
-    assert plan(running(secret=aged(20), **trouble), NOW).actions == (PublishToken("c1"),)
-    soon = aged(20).issued_at
-    assert soon is not None
+    assert planned(running(secret=aged(20), **trouble)).actions == (PublishToken("c1"),)
+    soon = NOW - timedelta(days=18, hours=2, minutes=44, seconds=52)  # when this uid's tokens are renewed
     almost = replace(aged(20), issued_at=soon + timedelta(seconds=3), expires_at=soon + LIFE + timedelta(seconds=3))
     assert plan(running(secret=almost, **trouble), NOW).requeue_after == timedelta(seconds=3)
 
@@ -371,10 +371,12 @@ def test_with_a_wiped_status_and_makini_down_the_finalizer_stays_until_a_listing
 @pytest.mark.parametrize("changes", [{"metadata_digest": "new"}, {"secret": NO_SECRET}, {"secret": aged(21)}])
 def test_that_a_connection_was_renamed_is_told_as_soon_as_makini_is_needed(changes: dict[str, Any]) -> None:
     seen = running(**({"remote": RENAMED} | changes))
-    assert plan(seen, NOW).actions == ()
-    assert shown(status_of(seen)) == ("Stalled", "MarkerLost")
-    assert "renamed" in ready(status_of(seen)).message
-    assert status_of(seen).credits is not None
+    decided = planned(seen)
+    assert decided.actions == ()
+    assert decided.status is not None
+    assert shown(decided.status) == ("Stalled", "MarkerLost")
+    assert "renamed" in ready(decided.status).message
+    assert decided.status.credits is not None
 
 
 @BOTH_WAYS
