@@ -1,13 +1,13 @@
 """What tests of tokens share: requests by annotation, workloads that need no node, a consumer that never stops."""
 
+import base64
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.cluster.fixtures_operator import Manifest, World, tidy
 from tests.harness import Rig, Sandbox
@@ -91,7 +91,7 @@ class Consumer:
         self.answers: list[int] = []
         self.trouble = ""
 
-    def __enter__(self) -> "Consumer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -116,10 +116,4 @@ class Consumer:
 
 
 def _decoded(value: str) -> str:
-    import base64
-
     return base64.b64decode(value).decode()
-
-
-def moment_after(seconds: float) -> float:
-    return time.monotonic() + seconds
