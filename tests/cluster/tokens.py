@@ -110,7 +110,7 @@ class Consumer:
                 status, text = self._world.rig.cluster.request("GET", path)
                 assert status == 200, text
                 token = _decoded(json.loads(text)["data"]["token"])
-                self.answers.append(self._world.sandbox.call("GET", "/api/erp/vendors", token=token)[0])
+                self.answers.append(self._world.sandbox.call("GET", "/api/erp/purchase-orders", token=token)[0])
         except Exception as error:  # noqa: BLE001 - told by the test's own thread
             self.trouble = repr(error)
 

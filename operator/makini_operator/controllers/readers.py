@@ -30,6 +30,10 @@ class Readers:
         uid = connection.metadata.uid
         return readers.view(self._world.roles_of(uid), self._world.role_bindings_of(uid), connection)
 
+    def may_get(self, connection: MakiniConnection, secret: str) -> bool:
+        """Whether a Role of this connection still names this Secret."""
+        return any(readers.names(found, secret) for found in self._world.roles_of(connection.metadata.uid))
+
     async def apply(self, connection: MakiniConnection) -> None:
         """The Role first, so that a binding never refers to nothing. Raises `ChildRefused`, `Conflict`."""
         await self._write(ROLES, connection, readers.role(connection))

@@ -60,6 +60,9 @@ class TokenSteps:
         return True
 
     async def _delete_secret(self, action: actions.DeleteSecret, o: Observation, _: Note) -> bool:
+        """Only when no Role of ours names it any more: it would open whatever bears that name next."""
+        if self._readers.may_get(o.connection, action.name):
+            return False
         await self._secrets.delete(o, action.name)
         return True
 

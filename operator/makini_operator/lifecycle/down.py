@@ -50,7 +50,7 @@ def plan_down(o: Observation, now: datetime) -> Plan:
     if not o.connection.metadata.is_deleting:
         facts = {"waiting": None, "token": None, "stores": sorted(remaining_stores(o)) or None}
         status = tell(o.connection, _disconnected(), now=now, facts=facts)
-        return Plan(status=status, requeue_after=LOOK_AGAIN if _is_anything_left(o) else None)
+        return Plan(status=status, requeue_after=LOOK_AGAIN if _is_anything_left(o, now) else None)
     if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
         return Plan(actions=(RemoveFinalizer(),))
     return Plan()
@@ -58,7 +58,7 @@ def plan_down(o: Observation, now: datetime) -> Plan:
 
 def children_to_remove(o: Observation, now: datetime) -> tuple[Action, ...]:
     """What goes at once. What Kubernetes has refused to give up is left for later: it never holds up the disconnect."""
-    ours = (action for action, reason in _children(o) if not refusal(o, reason, now))
+    ours = (action for action, reason in _children(o, now) if not refusal(o, reason, now))
     return (*withdrawal(o, now), *ours)
 
 
@@ -91,12 +91,12 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
     return facts
 
 
-def _children(o: Observation) -> list[tuple[Action, Reason]]:
+def _children(o: Observation, now: datetime) -> list[tuple[Action, Reason]]:
     """What has to go, and what a refusal is called: workflows first, because they use the token."""
     children: list[tuple[Action, Reason]] = []
     if o.workflows.is_anything_left:
         children.append((EndWorkflows(), Reason.WORKFLOW_REFUSED))
-    if o.readers.is_anything_there:  # a right that names a Secret goes before it
+    if o.readers.is_anything_there and refusal(o, Reason.READERS_REFUSED, now):  # it names the Secret
         return children
     names = list(o.superseded_secrets)
     if o.secret.state not in (SecretState.ABSENT, SecretState.FOREIGN):
@@ -104,9 +104,9 @@ def _children(o: Observation) -> list[tuple[Action, Reason]]:
     return [*children, *((DeleteSecret(name), Reason.SECRET_REFUSED) for name in names)]
 
 
-def _is_anything_left(o: Observation) -> bool:
+def _is_anything_left(o: Observation, now: datetime) -> bool:
     """What Kubernetes has refused to give up."""
-    return bool(_children(o)) or o.readers.is_anything_there or bool(o.stores.to_remove)
+    return bool(_children(o, now)) or o.readers.is_anything_there or bool(o.stores.to_remove)
 
 
 def _may_be_open(o: Observation) -> bool:

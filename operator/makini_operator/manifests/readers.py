@@ -66,6 +66,11 @@ def is_ours(found: GrantRecord, connection: MakiniConnection) -> bool:
     return found.owner_uid == connection.metadata.uid and found.metadata.name == readers_name(connection)
 
 
+def names(found: GrantRecord, secret: str) -> bool:
+    """Whether this Role is about this Secret."""
+    return any(secret in (rule.get("resourceNames") or [secret]) for rule in found.content[0] or [])
+
+
 def view(roles: list[GrantRecord], bindings: list[GrantRecord], connection: MakiniConnection) -> ReadersView:
     """How the rights of readers stand; all of these are this connection's own."""
     there = bool(roles or bindings)

@@ -35,18 +35,26 @@ from makini_operator.lifecycle import actions
 from makini_operator.lifecycle.marker import Marker
 from makini_operator.lifecycle.observation import (
     Observation,
+    ReadersView,
     RemoteView,
     SecretState,
     SecretView,
     Trouble,
     WorkflowsView,
+    WorkloadState,
+    WorkloadView,
 )
 from makini_operator.lifecycle.plan import plan
+from makini_operator.lifecycle.requests import REVOKE, ROTATE
+from makini_operator.lifecycle.rotation import attempt_of, progress_of
 from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.token import RestartTarget, TargetKind
 
 TAG, HOME = "tag", "home"
 WORKFLOW = "nightly"
+TARGET = RestartTarget(kind=TargetKind.DEPLOYMENT, name="erp")
+TOKEN = {"rolloutRestart": [TARGET.dump()], "readers": [{"serviceAccountName": "erp"}]}
 LIMIT = 12
 DOWN = Trouble(Reason.MAKINI_UNREACHABLE, "Makini does not answer")
 
@@ -65,6 +73,8 @@ class Memory:
     metadata_sent: str | None = None
     listing: tuple[int, tuple[str, ...]] | None = None
     has_tried_workflow: bool = False
+    previous_works: tuple[int, bool] | None = None
+    """For which token the one before was tried, and whether it worked."""
 
 
 @dataclass
@@ -85,6 +95,17 @@ class TheWorld:
     secret: str | None = None
     """The connection whose token is in the Secret."""
     issued_at: datetime = NOW
+    attempt: int = 0
+    previous_until: datetime | None = None
+    kills_previous: bool = False
+    """Makini ends a token when it makes another."""
+    restarted_for: tuple[str, int] | None = None
+    is_rollout_stuck: bool = False
+    is_open_to_readers: bool = False
+    annotations: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+    revoked: set[str] = field(default_factory=set)
+    """Connections whose revocation was recorded."""
     is_foreign: bool = False
     has_cron_job: bool = False
     is_run_alive: bool = False
@@ -156,6 +177,27 @@ class TheWorld:
 
     def remove_foreign_secret(self) -> None:
         self.is_foreign = False
+
+    def request_rotation(self) -> None:
+        self._ask(ROTATE)
+
+    def request_revocation(self) -> None:
+        self._ask(REVOKE)
+
+    def change_what_makini_does(self) -> None:
+        self.kills_previous = not self.kills_previous
+
+    def break_rollout(self) -> None:
+        self.is_rollout_stuck = True
+
+    def mend_rollout(self) -> None:
+        self.is_rollout_stuck = False
+
+    def _ask(self, what: str) -> None:
+        if self.exists:
+            self.asked += 1
+            self.annotations[what] = (self.now + timedelta(microseconds=self.asked)).isoformat()
+            self._written()
 
     def start_run(self) -> None:
         self.is_run_alive |= self.has_cron_job
@@ -256,6 +298,9 @@ class TheWorld:
             metadata_at_makini="digest"
             if memory.metadata_sent and memory.metadata_sent == self.status.connection_id
             else self.status.metadata_digest,
+            previous_works=self._previous_works(),
+            readers=ReadersView(are_as_wanted=self.is_open_to_readers, is_anything_there=self.is_open_to_readers),
+            workloads={TARGET: self._workload()},
         )
 
     def _remote(self) -> RemoteView:
@@ -270,11 +315,33 @@ class TheWorld:
         if self.secret is None:
             return NO_SECRET
         if self.secret == self.status.connection_id:
-            return replace(INTACT, issued_at=self.issued_at, expires_at=self.issued_at + LIFE)
+            return replace(
+                INTACT,
+                issued_at=self.issued_at,
+                expires_at=self.issued_at + LIFE,
+                attempt=self.attempt,
+                previous_expires_at=self.previous_until,
+            )
         return our_secret(SecretState.TOKEN_LOST)
 
+    def _previous_works(self) -> bool | None:
+        found = self.memory.previous_works
+        return found[1] if found and found[0] == self.attempt else None
+
+    def _workload(self) -> WorkloadView:
+        progress = progress_of(self._object())
+        wanted = (self.status.connection_id or "", progress.attempt if progress else 0)
+        if self.restarted_for != wanted:
+            return WorkloadView(WorkloadState.PENDING)
+        return WorkloadView(WorkloadState.STUCK if self.is_rollout_stuck else WorkloadState.DONE, "")
+
     def _is_ending(self, remote: RemoteView) -> bool:
-        return self.is_going_down() or remote.is_recorded_absent or self.status.phase is Phase.INACTIVE
+        return (
+            self.is_going_down()
+            or remote.is_recorded_absent
+            or self.status.phase is Phase.INACTIVE
+            or self.status.revocation is not None
+        )
 
     def _workflows(self, *, is_ending: bool) -> WorkflowsView:
         """Runs are looked for on the way down only."""
@@ -299,12 +366,29 @@ class TheWorld:
                     self.memory.grant = Grant("acme-uid", str(self.version), amount, tier)
             case actions.DeleteSecret():
                 assert not self.is_going_down() or not self.is_run_alive, "the Secret goes while a run uses it"
-                self.secret = None
+                assert not self.is_open_to_readers, "the Secret goes before the right to read it"
+                self.secret, self.previous_until = None, None
+            case actions.RemoveReaders() | actions.ApplyReaders() | actions.DropPrevious() | actions.RestartWorkload():
+                self._perform_about_token(action)
             case actions.TryWorkflows() | actions.ApplyWorkflow() | actions.EndWorkflows():
                 self._perform_on_workflow(action)
             case _:
                 return self._perform_at_makini(action, seen)
         return False
+
+    def _perform_about_token(self, action: actions.Action) -> None:
+        match action:
+            case actions.RemoveReaders():
+                self.is_open_to_readers = False
+            case actions.ApplyReaders():
+                assert self.secret == self.status.connection_id, "a Secret is opened that is not known to be ours"
+                assert not self.is_foreign, "a foreign Secret is opened"
+                self.is_open_to_readers = True
+            case actions.DropPrevious():
+                self._drop_previous()
+            case actions.RestartWorkload():
+                assert self._secret().attempt == self.attempt, "restarted for a token that is not published"
+                self.restarted_for = (self.status.connection_id or "", self.attempt)
 
     def _perform_on_workflow(self, action: actions.Action) -> None:
         match action:
@@ -330,6 +414,10 @@ class TheWorld:
                 return self._send_metadata(connection_id)
             case actions.PublishToken(connection_id):
                 return self._publish_token(connection_id)
+            case actions.ProbePrevious():
+                if self.is_down:
+                    return self._fail()
+                self.memory.previous_works = (self.attempt, not self.kills_previous)
             case _:
                 raise AssertionError(f"{action} is not expected here")
         return False
@@ -345,8 +433,20 @@ class TheWorld:
         assert not self.is_going_down(), "a token is published on the way down"
         if connection_id not in self.alive:
             return self._fail()
+        assert not self.revoked & set(self.alive), "a new token is published while a revoked one works"
+        was_intact = self.secret == connection_id
+        self.previous_until = self.issued_at + LIFE if was_intact else None
         self.secret, self.issued_at = connection_id, self.now
+        self.attempt = attempt_of(self._object())
         return False
+
+    def _drop_previous(self) -> None:
+        progress = progress_of(self._object())
+        assert progress is not None, "the previous token goes without a rotation"
+        is_over = self.now >= self.issued_at + timedelta(minutes=10) and self._workload().state is WorkloadState.DONE
+        is_useless = self.previous_until is not None and self.now >= self.previous_until
+        assert is_over or is_useless or progress.previous == "Ended", "the previous token goes too early"
+        self.previous_until = None
 
     def _open(self, seen: Observation) -> bool:
         intent = self.status.intent
@@ -376,7 +476,8 @@ class TheWorld:
         return False
 
     def _close(self, ids: tuple[str, ...]) -> bool:
-        assert self.secret is None or not self.is_going_down(), "closed at Makini before the Secret is gone"
+        is_ending = self.is_going_down() or self.status.revocation is not None
+        assert self.secret is None or not is_ending, "closed at Makini before the Secret is gone"
         for connection_id in ids:
             if not next(self.closes, True):
                 return self._fail()
@@ -395,6 +496,10 @@ class TheWorld:
         self._written()
         metadata = {"name": "acme", "generation": self.generation}
         check_honest({"kind": "MakiniConnection", "metadata": metadata, "status": status.dump()})
+        if status.revocation and not before.revocation and before.connection_id:
+            self.revoked.add(before.connection_id)
+        if before.revocation and not status.revocation and not self.is_going_down():
+            assert status.credits == before.credits, "a revocation gives up the seat"
         if before.credits and not status.credits:
             self._check_nothing_is_left("credits return")
         if status.credits and not before.credits:
@@ -433,10 +538,11 @@ class TheWorld:
             "resourceVersion": str(self.version),
             "generation": self.generation,
             "finalizers": [CONNECTION_FINALIZER] if self.has_finalizer else [],
+            "annotations": self.annotations,
         }
         if self.deleting:
             metadata["deletionTimestamp"] = "2025-03-01T12:00:00Z"
-        spec = SPEC | {"connected": self.connected}
+        spec = SPEC | {"connected": self.connected, "token": TOKEN}
         return MakiniConnection.parse({"metadata": metadata, "spec": spec, "status": self.status.dump()})
 
     def _seen_version(self, seen: Observation) -> int:

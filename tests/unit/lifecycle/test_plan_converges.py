@@ -25,6 +25,11 @@ DISTURBANCES = (
     "return_credits",
     "lose_secret",
     "edit_secret",
+    "request_rotation",
+    "request_revocation",
+    "change_what_makini_does",
+    "break_rollout",
+    "mend_rollout",
     "start_run",
     "finish_run",
     "lose_cron_job",
@@ -60,6 +65,7 @@ def come_to_rest(world: TheWorld) -> int:
     world.move_back()
     world.remove_foreign_secret()
     world.return_credits()
+    world.mend_rollout()
     quiet = 0
     for rounds in range(ENOUGH):
         world.finish_listing()
@@ -78,7 +84,7 @@ def check_rest(world: TheWorld) -> None:
         assert not world.exists, "the resource never goes"
     if world.is_going_down():
         assert (world.alive, world.secret) == ({}, None)
-        assert (world.has_cron_job, world.is_run_alive) == (False, False)
+        assert (world.has_cron_job, world.is_run_alive, world.is_open_to_readers) == (False, False, False)
         assert not world.exists or shown(status) == ("Ready", "Disconnected")
     if world.is_going_down() and world.exists:
         assert (status.credits, status.connection_id, status.intent, status.token) == (None, None, None, None)
@@ -94,7 +100,11 @@ def check_rest(world: TheWorld) -> None:
             assert status.credits is not None
             assert list(world.alive) == [status.connection_id] == [world.secret]
             assert world.has_cron_job
-            assert status.intent is None
+            assert world.is_open_to_readers
+            assert (status.intent, status.revocation) == (None, None)
+            assert status.token is not None
+            assert (status.token.rotation, world.previous_until) == (None, None)
+            assert not world.revoked & set(world.alive)
         else:
             assert (world.alive, world.secret, status.credits) == ({}, None, None)
             assert (world.has_cron_job, world.is_run_alive) == (False, False)
@@ -140,6 +150,24 @@ def test_a_run_that_has_lost_its_cron_job_ends_with_the_connection_also_while_ma
         world.step()
     assert not world.is_run_alive
     assert world.status.credits is not None
+
+
+@pytest.mark.parametrize("steps", range(14))
+@pytest.mark.parametrize("what", ["request_rotation", "request_revocation"])
+def test_a_crash_after_any_step_of_a_rotation_or_revocation_changes_nothing(steps: int, what: str) -> None:
+    world = TheWorld()
+    come_to_rest(world)
+    first, credits_ = world.status.connection_id, world.status.credits
+    getattr(world, what)()
+    for _ in range(steps):
+        world.step()
+        world.list_when_asked()
+    world.crash()
+    come_to_rest(world)
+    check_rest(world)
+    assert world.status.credits == credits_
+    assert (world.status.connection_id == first) is (what == "request_rotation")
+    assert world.restarted_for == ((first, 1) if what == "request_rotation" else None)
 
 
 def test_an_undisturbed_connection_is_opened_with_one_post() -> None:
