@@ -147,6 +147,12 @@ MUTANTS = (
         ),
         finalizer="name",
     ),
+    _mutant(
+        10,
+        "a revocation gives the claim up",
+        Scenario({"revoke": 1}, open=_OPEN),
+        revocation_keeps=False,
+    ),
     _mutant(10, "the finalizer goes before the claim", Scenario({"delete": 1}, open=_OPEN), finalizer_last=False),
     _mutant(
         11,

@@ -58,6 +58,9 @@ def _on_connection(s: State, i: int, conn: Conn | None, scenario: Scenario) -> I
         yield Step(9, f"uid {conn.uid} is set to connected: {not conn.want}", spend(toggled, "toggle"))
     if left(s, "wipe") and (conn.claim or conn.intent or conn.cid):
         yield Step(9, f"the status of uid {conn.uid} is wiped", spend(write_conn(s, wiped(conn)), "wipe"))
+    if left(s, "revoke") and conn.claim and conn.cid and not conn.deleting:
+        revoked = write_conn(s, conn._replace(revoked=True))
+        yield Step(9, f"the token of uid {conn.uid} is to be revoked", spend(revoked, "revoke"))
     if left(s, "move") and not conn.claim and not conn.cid and len(s.pools) > 1:
         moved = write_conn(s, conn._replace(pool=1 - conn.pool))
         yield Step(9, f"uid {conn.uid} is moved to pool {1 - conn.pool}", spend(moved, "move"))
@@ -65,7 +68,7 @@ def _on_connection(s: State, i: int, conn: Conn | None, scenario: Scenario) -> I
 
 def wiped(conn: Conn) -> Conn:
     """Without its status."""
-    return conn._replace(claim=0, is_free=False, intent=0, cid=0, ended=False, wiped=True)
+    return conn._replace(claim=0, is_free=False, intent=0, cid=0, ended=False, wiped=True, revoked=False)
 
 
 def _lists_again(s: State, p: int) -> Iterator[Step]:

@@ -28,6 +28,8 @@ def plan(proc: Proc, conn: Conn, p: int, rules: Rules, scenario: Scenario) -> Ta
         return Task("add finalizer", conn)
     if not conn.cid:
         return _open(proc, conn, p, rules, scenario)
+    if conn.revoked:
+        return _revoke(proc, conn, ids, rules, scenario)
     return _keep(proc, conn, ids, rules, scenario)
 
 
@@ -67,6 +69,14 @@ def _open(proc: Proc, conn: Conn, p: int, rules: Rules, scenario: Scenario) -> T
     if ids:
         return Task("record", conn, ids[0])
     return Task("intent", conn) if rules.intent else Task("post", conn)
+
+
+def _revoke(proc: Proc, conn: Conn, ids: tuple[int, ...], rules: Rules, scenario: Scenario) -> Task | None:
+    if ids:
+        return Task("close", conn, ids[0])
+    if rules.close_lists and not _is_complete(proc, conn, scenario):
+        return None
+    return Task("reopen" if rules.revocation_keeps else "release", conn)
 
 
 def _keep(proc: Proc, conn: Conn, ids: tuple[int, ...], rules: Rules, scenario: Scenario) -> Task | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 FAULTS = (
     "start", "crash", "lost", "late", "toggle", "delete", "recreate", "lower", "wipe", "wipe_pool", "restore", "back",
-    "move", "relist",
+    "move", "relist", "revoke",
 )  # fmt: skip
 """What may happen, each as often as a scenario's budget says; `start` is another process that takes over."""
 
@@ -43,6 +43,7 @@ class Rules:
     close_lists: bool = True  # 10: list until none is left
     release: Precondition = "rv"  # 10
     finalizer: Precondition = "rv"  # 10
+    revocation_keeps: bool = True  # 10: a revocation releases the id, and keeps the claim
     finalizer_last: bool = True  # 10: in a write of its own, after the release
     twice: bool = True  # 11: absent only if missing again in a listing that began after it was missed
     sweep: bool = True  # 11

@@ -40,6 +40,8 @@ COMPLETE = {
     "pool's status wiped": Scenario({"wipe_pool": 1, "start": 1}, open=_OPEN),
     "connection's status wiped": Scenario({"wipe": 1, "start": 1}, open=_OPEN),
     "take-over, one worker": Scenario({"start": 1}, workers=1),
+    "revoked, lost reply": Scenario({"revoke": 1, "lost": 1}, open=_OPEN, is_exact=True),
+    "revoked and disconnected": Scenario({"revoke": 1, "toggle": 1, "delete": 1}, open=_OPEN, is_exact=True),
     "outdated routine listing": Scenario(
         {"relist": 1}, prologue=((1, "claim of uid 0"), (-1, "P0 begins a routine"), (1, "record of uid 0"))
     ),
@@ -57,6 +59,8 @@ DEEP = {
     "take-over, status wiped": Scenario({"start": 1, "wipe": 1, "toggle": 1}, open=_OPEN),
     "take-over, pool's status wiped": Scenario({"start": 2, "wipe_pool": 1, "toggle": 1}),
     "take-over, slow listings": Scenario({"start": 1, "toggle": 1}, slow_listing=True),
+    "take-over, revoked": Scenario({"start": 1, "revoke": 2, "lost": 1}, open=_OPEN),
+    "take-over, revoked and toggled": Scenario({"start": 1, "revoke": 1, "toggle": 1}, open=_OPEN),
     "take-over of two pools": Scenario({"start": 1}, pool_of=(0, 1), limits=(1, 1), accounts=(0, 0)),
     "take-over of two pools, moved": Scenario({"start": 1, "move": 1}, pool_of=(0, 1), limits=(1, 1), accounts=(0, 0)),
     "take-over, namespace limit": Scenario(

@@ -37,6 +37,8 @@ class Conn(NamedTuple):
     ended: bool = False
     """Somebody else disconnected it: not opened again before it was set to `connected: false`."""
     wiped: bool = False
+    revoked: bool = False
+    """Its token is to be revoked: closed and opened again, with the claim kept."""
 
 
 class Pool(NamedTuple):

@@ -146,7 +146,7 @@ def precondition(kind: str, rules: Rules) -> Precondition:
 def effect(s: State, current: Conn, task: Task, p: int, scenario: Scenario) -> tuple[State, str]:
     """The write itself, and what is wrong with it."""
     violation = ""
-    if task.kind in ("release", "end", "remove finalizer"):
+    if task.kind in ("release", "end", "reopen", "remove finalizer"):
         violation = _loses(s, current, task.kind, scenario)
     if task.kind == "claim":
         task = task._replace(is_free=task.is_free and any(row.uid == current.uid for row in s.alive))
@@ -170,7 +170,10 @@ def _changed(conn: Conn, task: Task, p: int) -> Conn:
         return conn._replace(intent=p + 1)
     if task.kind == "record":
         return conn._replace(cid=task.arg, intent=0)
-    return conn._replace(claim=0, is_free=False, cid=0, intent=0, wiped=False, ended=task.kind == "end")
+    if task.kind == "reopen":
+        return conn._replace(cid=0, intent=0, revoked=False)
+    ended = task.kind == "end"
+    return conn._replace(claim=0, is_free=False, cid=0, intent=0, wiped=False, revoked=False, ended=ended)
 
 
 def _loses(s: State, conn: Conn, kind: str, scenario: Scenario) -> str:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from makini_operator.controllers.token_metrics import token_metrics
 from makini_operator.controllers.world import World
 
 STALE_AFTER = 3
@@ -82,7 +83,7 @@ class Metrics(Collector):
         for phase, count in sorted(phases.items()):
             connections.add_metric([phase], count)
         queue = GaugeMetricFamily("makini_queue_length", "Connections that wait for a worker.", len(world.queue))
-        return [credits_, connections, queue]
+        return [credits_, connections, queue, *token_metrics(world)]
 
 
 async def serve(address: str, routes: dict[str, Callable[[], tuple[int, str]]]) -> web.AppRunner:
