@@ -22,12 +22,7 @@ DEFINITION: Manifest = {
     "spec": {
         "group": "external-secrets.io",
         "scope": "Namespaced",
-        "names": {
-            "kind": "PushSecret",
-            "plural": "pushsecrets",
-            "singular": "pushsecret",
-            "listKind": "PushSecretList",
-        },
+        "names": {"kind": "PushSecret", "plural": "pushsecrets", "singular": "pushsecret"},
         "versions": [
             {
                 "name": "v1alpha1",

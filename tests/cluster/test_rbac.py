@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from tests.cluster import push_secrets
 from tests.cluster.fixtures_operator import Manifest, World, condition
+from tests.cluster.tokens import ROTATE, ask, workload
 from tests.harness import Rig, Sandbox
 from tests.harness.rig import CHART_FILES, OPERATOR_USER, RBAC, SERVICE_ACCOUNT
 from tests.harness.sandbox import free_port
@@ -305,6 +307,56 @@ def with_run_adrift(stage: Stage) -> str:
     return name
 
 
+READER = {"serviceAccountName": "erp"}
+STORE = {"name": "vault", "remoteKey": "acme", "secretStoreRef": {"kind": "SecretStore", "name": "vault"}}
+
+
+def connect_with_readers(stage: Stage, _: str) -> str:
+    return stage.new(token={"readers": [READER]})
+
+
+def with_readers(stage: Stage) -> str:
+    name = stage.ready(token={"readers": [READER]})
+    selector = f"makini.io/connection={name}"
+    wait_until(lambda: len(stage.rig.get("roles,rolebindings", "-n", stage.namespace, "-l", selector)["items"]) == 2)
+    return name
+
+
+def rename_secret(stage: Stage, name: str) -> None:
+    stage.world.patch(name, {"token": {"secretName": f"{name}-renamed"}})
+
+
+def another_reader(stage: Stage, name: str) -> None:
+    stage.world.patch(name, {"token": {"readers": [READER, {"serviceAccountName": "web"}]}})
+
+
+def with_workloads(kind: str) -> Before:
+    def before(stage: Stage) -> str:
+        stage.rig.apply(workload(kind, "app", stage.namespace))
+        return stage.ready(token={"rolloutRestart": [{"kind": kind, "name": "app"}]})
+
+    return before
+
+
+def rotate(stage: Stage, name: str) -> None:
+    ask(stage.world, ROTATE, name)
+
+
+def connect_with_store(stage: Stage, _: str) -> str:
+    push_secrets.install(stage.rig)
+    return stage.new(token={"stores": [STORE]})
+
+
+def with_store(stage: Stage) -> str:
+    name = connect_with_store(stage, "")
+    selector = f"makini.io/connection={name}"
+    where = (push_secrets.NAME, "-n", stage.namespace, "-l", selector)
+    found = wait_until(lambda: stage.rig.get(*where)["items"])
+    push_secrets.answer(stage.world, found[0]["metadata"]["name"], ready=True)
+    stage.world.until_ready(name)
+    return name
+
+
 def logs_after_a_conflict(stage: Stage, right: Right) -> None:
     """The log names the right when the operator has decided on an outdated version and has to read the newest."""
     path = f"/apis/makini.io/v1beta1/namespaces/{stage.namespace}/makiniconnections/{stage.ready()}"
@@ -349,6 +401,29 @@ TABLE: dict[Right, Scenario] = {
     Right("delete", "jobs"): logs(disconnect, with_run),
     Right("list", "pods"): logs(disconnect, with_workflow),
     Right("delete", "pods"): logs(disconnect, with_run_adrift),
+    Right("get", "roles"): logs(connect_with_readers),
+    Right("list", "roles"): is_not_healthy,
+    Right("watch", "roles"): does_not_watch,
+    Right("create", "roles"): tells("ReadersRefused", connect_with_readers),
+    Right("update", "roles"): tells("ReadersRefused", rename_secret, with_readers),
+    Right("delete", "roles"): logs(disconnect, with_readers),
+    Right("get", "rolebindings"): logs(connect_with_readers),
+    Right("list", "rolebindings"): is_not_healthy,
+    Right("watch", "rolebindings"): does_not_watch,
+    Right("create", "rolebindings"): tells("ReadersRefused", connect_with_readers),
+    Right("update", "rolebindings"): tells("ReadersRefused", another_reader, with_readers),
+    Right("delete", "rolebindings"): logs(disconnect, with_readers),
+    Right("get", "deployments"): tells("RolloutStuck", rotate, with_workloads("Deployment")),
+    Right("patch", "deployments"): tells("RolloutStuck", rotate, with_workloads("Deployment")),
+    Right("get", "statefulsets"): tells("RolloutStuck", rotate, with_workloads("StatefulSet")),
+    Right("patch", "statefulsets"): tells("RolloutStuck", rotate, with_workloads("StatefulSet")),
+    Right("get", "daemonsets"): tells("RolloutStuck", rotate, with_workloads("DaemonSet")),
+    Right("patch", "daemonsets"): tells("RolloutStuck", rotate, with_workloads("DaemonSet")),
+    Right("get", "pushsecrets"): tells("StoreRefused", connect_with_store),
+    Right("list", "pushsecrets"): tells("StoreNotReady", connect_with_store),
+    Right("create", "pushsecrets"): tells("StoreRefused", connect_with_store),
+    Right("update", "pushsecrets"): tells("StoreRefused", rotate, with_store),
+    Right("delete", "pushsecrets"): logs(disconnect, with_store),
     Right("create", "events"): logs(connect),
     Right("get", "namespaces"): does_not_start,
     Right("list", "namespaces"): is_not_healthy,
@@ -377,6 +452,7 @@ def stage(installed: Rig, cluster: LocalKube, tmp_path_factory: pytest.TempPathF
         cluster.kubectl("delete", "mconn", "--all", "-n", name, "--timeout=60s")
         cluster.kubectl("delete", "cpool", made.world.pool, *made.pools, "--timeout=60s")
         assert sandbox.connections() == []
+        cluster.kubectl("delete", "crd", push_secrets.NAME, "--ignore-not-found", "--timeout=60s")
     finally:
         made.stop()
         sandbox.stop()

@@ -86,9 +86,8 @@ def test_a_rotation_is_pushed_at_once_and_awaited(served: World) -> None:
     until_attempt(world, 1)
     world.until(lambda: only_push(world)["metadata"]["annotations"]["makini.io/pushed-for"] != before)
     told(world, "StoreNotReady")  # what it said was about the former token
-    world.until(
-        lambda: answer(world, name, ready=True) or condition(world.get("acme"), "Ready")["status"] == "True", 60
-    )
+    answer(world, name, ready=True)
+    world.until_ready("acme", seconds=60)
 
 
 def test_copies_that_are_not_wanted_any_more_are_removed_and_edits_are_undone(served: World) -> None:

@@ -77,6 +77,9 @@ def progress_after(o: Observation) -> RotationProgress | None:
         at = timestamp(o.secret.issued_at) if o.secret.issued_at else ""
         why = Why.DUE if o.secret.previous_expires_at else Why.LOST
         return RotationProgress(attempt=o.secret.attempt, reason=why, started_at=at)
+    if progress is None and _follows_revocation(o.connection):
+        at = timestamp(o.secret.issued_at) if o.secret.issued_at else ""
+        return RotationProgress(attempt=o.secret.attempt, reason=Why.REVOKED, started_at=at)
     if progress is None or (o.secret.previous_expires_at is None and next_target(o) is None):
         return None
     if progress.previous is None and o.previous_works is not None:
@@ -164,6 +167,13 @@ def _is_ahead(o: Observation) -> bool:
     if token is None:
         return False
     return o.secret.attempt > max(token.attempt or 0, token.rotation.attempt if token.rotation else 0)
+
+
+def _follows_revocation(connection: MakiniConnection) -> bool:
+    """The first token after a revocation: whoever reads it only at the start still has the dead one."""
+    status = connection.status
+    last = status.history[0].reason if status.history else None
+    return status.token is None and last == Reason.TOKEN_REVOKED and bool(targets(connection))
 
 
 def _why(o: Observation, progress: RotationProgress | None, now: datetime) -> Why | None:

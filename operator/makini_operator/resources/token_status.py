@@ -22,6 +22,7 @@ class Why(StrEnum):
     DUE = "Due"
     REQUESTED = "Requested"
     LOST = "Lost"
+    REVOKED = "Revoked"
 
 
 class RotationProgress(Model):
@@ -31,7 +32,7 @@ class RotationProgress(Model):
         description="Counts the tokens of this connection; the Secret says which it has.",
         json_schema_extra={"format": "int32"},
     )
-    reason: Why = Field(description="Due, Requested, or Lost: the Secret was deleted or its token edited.")
+    reason: Why = Field(description="Due, Requested, Lost (the Secret was deleted or its token edited), or Revoked.")
     started_at: str = Field(max_length=40, description="When it began.", json_schema_extra={"format": "date-time"})
     previous: Previous | None = Field(
         default=None, description="Works: Makini still accepts the token before; Ended: it ended with the new one."

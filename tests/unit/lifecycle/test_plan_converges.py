@@ -167,7 +167,7 @@ def test_a_crash_after_any_step_of_a_rotation_or_revocation_changes_nothing(step
     check_rest(world)
     assert world.status.credits == credits_
     assert (world.status.connection_id == first) is (what == "request_rotation")
-    assert world.restarted_for == ((first, 1) if what == "request_rotation" else None)
+    assert world.restarted_for == ((first, 1) if what == "request_rotation" else (world.status.connection_id, 0))
 
 
 def test_an_undisturbed_connection_is_opened_with_one_post() -> None:
