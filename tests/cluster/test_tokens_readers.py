@@ -97,7 +97,9 @@ def test_a_foreign_secret_is_neither_touched_nor_opened(world: World) -> None:
 def test_a_secret_that_becomes_foreign_is_closed_to_readers(world: World) -> None:
     connected(world, readers=[ERP])
     world.until(lambda: can(world, "erp"))
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "1-2-3", "controller": True}
+    world.kubectl("create", "configmap", "theirs", "-n", world.namespace)
+    uid = world.rig.get("configmap", "theirs", "-n", world.namespace)["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": uid, "controller": True}
     taken = {"metadata": {"ownerReferences": [owner], "labels": {"makini.io/managed-by": None}}}
     world.kubectl("patch", "secret", "acme-makini", "-n", world.namespace, "--type=merge", "-p", json.dumps(taken))
     world.until_reason("acme", "SecretConflict")
@@ -153,7 +155,9 @@ def test_readers_need_the_right_to_bind_and_to_get_the_secret(people: People) ->
     assert "you (tenant) may not create RoleBindings" in people.says(TENANT, "create", manifest=wanted)
     people.grant(TENANT, "rbac.authorization.k8s.io", "rolebindings", "create")
     assert "read Secret acme-makini, which you (tenant) may not get" in people.says(TENANT, "create", manifest=wanted)
-    people.grant(TENANT, "", "secrets", "get", "acme-makini")
+    both = people.role("get-both", [""], ["secrets"], ["get"], ["login", "acme-makini"])
+    people.rig.apply(both, people.binding(TENANT, "Role", "get-both"))
+    people.until_allowed(TENANT, "get", "", "secrets", "acme-makini")
     assert people.says(TENANT, "create", manifest=wanted) == ""
     renamed = {"spec": {"token": {"secretName": "login2", "readers": [ERP]}}}
     patch = ("patch", "mconn", "acme", "--type=merge", "-p")

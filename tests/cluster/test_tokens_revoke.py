@@ -87,7 +87,9 @@ def test_while_makini_is_down_the_secret_is_gone_and_the_seat_is_kept(world: Wor
     if down_for == "the whole close":
         world.sandbox.stop()
     else:
-        world.sandbox.fault({"kind": "status", "status": 503, "path": "^/api/system/connections$", "method": "POST"})
+        world.sandbox.fault(
+            {"kind": "status", "status": 503, "path": "^/api/system/connections$", "method": "POST", "times": -1}
+        )
     ask(world, REVOKE)
     world.until(lambda: "acme-makini" not in world.secret_names(), 60)
     assert world.get("acme")["status"]["credits"] == before["status"]["credits"]
@@ -108,10 +110,18 @@ def test_while_makini_is_down_the_secret_is_gone_and_the_seat_is_kept(world: Wor
 def test_a_kill_in_the_middle_changes_nothing(world: World) -> None:
     old = connected(world)
     before = world.get("acme")
-    for _ in range(3):
+    slow = {"kind": "latency", "seconds": 0.7, "path": "^/api/system/connections", "times": 1000}
+    stages = (
+        lambda status: status.get("revocation"),
+        lambda status: "connectionID" not in status,
+        lambda status: status.get("connectionID") not in (None, before["status"]["connectionID"]),
+    )
+    for stage in stages:
+        world.sandbox.fault(slow)
         ask(world, REVOKE)
-        world.until(lambda: world.get("acme")["status"].get("revocation") or "acme-makini" not in world.secret_names())
+        world.until(lambda stage=stage: stage(world.get("acme")["status"]))
         world.rig.operator.kill()
+        world.sandbox.heal()
         world.rig.start_operator("--account-relist", "3")
         after = revoked(world, before)
         assert after["status"]["credits"] == before["status"]["credits"]
