@@ -87,9 +87,8 @@ def test_while_makini_is_down_the_secret_is_gone_and_the_seat_is_kept(world: Wor
     if down_for == "the whole close":
         world.sandbox.stop()
     else:
-        world.sandbox.fault(
-            {"kind": "status", "status": 503, "path": "^/api/system/connections$", "method": "POST", "times": -1}
-        )
+        refuses = {"kind": "status", "status": 503, "path": "^/api/system/connections$", "method": "POST"}
+        world.sandbox.fault(refuses | {"times": -1})
     ask(world, REVOKE)
     world.until(lambda: "acme-makini" not in world.secret_names(), 60)
     assert world.get("acme")["status"]["credits"] == before["status"]["credits"]

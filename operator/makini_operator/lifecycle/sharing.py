@@ -67,6 +67,9 @@ def sharing_trouble(o: Observation, now: datetime) -> Trouble | None:
             "(external-secrets.io/v1alpha1): install it, or leave spec.token.stores out; everything else works"
         )
         return Trouble(Reason.STORES_NOT_SERVED, message)
+    if o.stores.to_apply:
+        message = f"the token is being copied into store {', '.join(o.stores.to_apply)}"
+        return Trouble(Reason.STORE_NOT_READY, message, now + LOOK_AGAIN)
     if o.stores.problem:
         return Trouble(Reason.STORE_NOT_READY, o.stores.problem, now + LOOK_AGAIN)
     return None
