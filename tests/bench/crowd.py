@@ -22,7 +22,7 @@ from makini_operator.controllers.observer import metadata_digest
 from makini_operator.lifecycle import marker
 from makini_operator.lifecycle.marker import InstallationKey, Marker
 from makini_operator.manifests import secret
-from makini_operator.manifests.secret import PublishedToken
+from makini_operator.manifests.published import PublishedToken
 from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection
 from makini_operator.sandbox.context import account_id
 from makini_operator.sandbox.store import Store

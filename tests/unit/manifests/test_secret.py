@@ -13,7 +13,7 @@ from makini_operator.lifecycle.marker import InstallationKey
 from makini_operator.lifecycle.observation import SecretState, SecretView
 from makini_operator.manifests import secret
 from makini_operator.manifests.ownership import CHECKSUM, MANAGED_BY
-from makini_operator.manifests.secret import PublishedToken
+from makini_operator.manifests.published import PublishedToken
 from makini_operator.resources.connection import MakiniConnection
 
 KEY = InstallationKey(b"k" * 32)
