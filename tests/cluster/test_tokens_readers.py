@@ -8,6 +8,7 @@ import pytest
 from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.people import EDITOR, TENANT, People
 from tests.harness import Rig
+from tests.localkube.waiting import wait_until
 
 ERP, WEB = {"serviceAccountName": "erp"}, {"serviceAccountName": "web"}
 
@@ -199,3 +200,19 @@ def test_what_readers_have_is_changed_only_by_the_operator(people: People) -> No
     assert "makes only Roles that get one named Secret" in people.operator_says("create", manifest=stolen)
     foreign = people.role("acme-z", [""], ["secrets"], ["get"], ["acme-makini"])
     assert "touches only a Role that it made" in people.operator_says("create", manifest=foreign)
+
+
+def test_a_pod_may_mount_the_token_as_a_reader_and_is_warned_as_anybody_else(people: People) -> None:
+    for account in ("erp", "web"):
+        people.rig.cluster.kubectl("create", "serviceaccount", account, "-n", people.namespace)
+    people.rig.apply(people.connection("acme", token={"readers": [ERP]}))
+    volumes = [{"name": "token", "secret": {"secretName": "acme-makini"}}]
+
+    def says(name: str, **spec: Any) -> str:
+        return people.says(EDITOR, "create", manifest=people.pod(name, volumes=volumes, **spec))
+
+    # the policy hears of the connection a moment after it is stored
+    names = iter(range(100))
+    wait_until(lambda: "holds the token of MakiniConnection acme" in says(f"other-{next(names)}"), 30, "the policy")
+    assert "or as a ServiceAccount of spec.token.readers" in says("web", serviceAccountName="web")
+    assert says("erp", serviceAccountName="erp") == ""
