@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.people import EDITOR, TENANT, People
+from tests.cluster.tokens import workload
 from tests.harness import Rig
 from tests.localkube.waiting import wait_until
 
@@ -216,3 +217,33 @@ def test_a_pod_may_mount_the_token_as_a_reader_and_is_warned_as_anybody_else(peo
     wait_until(lambda: "holds the token of MakiniConnection acme" in says(f"other-{next(names)}"), 30, "the policy")
     assert "or as a ServiceAccount of spec.token.readers" in says("web", serviceAccountName="web")
     assert says("erp", serviceAccountName="erp") == ""
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_of_a_workload_the_operator_changes_only_the_annotation_that_restarts_it(people: People, kind: str) -> None:
+    made = workload(kind, "app", people.namespace)
+    people.rig.apply(made)
+
+    def says(patch: Manifest) -> str:
+        return people.operator_says("patch", kind.lower(), "app", "--type=merge", "-p", json.dumps(patch))
+
+    def template(part: Manifest) -> Manifest:
+        return {"spec": {"template": part}}
+
+    restart = {"metadata": {"annotations": {"restarted.makini.io/acme": "c1/1 2026-01-01T00:00:00Z"}}}
+    assert says(template(restart)) == ""
+    refused = "the operator changes nothing of a workload but the annotation"
+    evil = [
+        template({"spec": {"containers": [{"name": "app", "image": "evil:1"}]}}),
+        template({"spec": {"serviceAccountName": "admin"}}),
+        template({"metadata": {"annotations": {"sidecar.example.com/inject": "true"}}}),
+        template({"metadata": {"labels": {"team": "evil"}}}),
+        {"metadata": {"annotations": {"example.com/a": "b"}}},
+        {"metadata": {"labels": {"team": "evil"}}},
+    ]
+    evil += [{"spec": {"replicas": 7}}] if kind != "DaemonSet" else []
+    for patch in evil:
+        assert refused in says(patch), patch
+    other = workload(kind, "other", people.namespace)
+    assert refused in people.operator_says("create", manifest=other)
+    assert refused in people.operator_says("delete", kind.lower(), "app")

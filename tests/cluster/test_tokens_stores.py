@@ -8,7 +8,8 @@ import pytest
 from tests.cluster import push_secrets
 from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.push_secrets import NAME, answer, only_push, pushes
-from tests.cluster.tokens import ROTATE, ask, until_attempt
+from tests.cluster.tokens import ROTATE, ask, until_attempt, workload
+from tests.harness.rig import OPERATOR_USER
 
 VAULT: Manifest = {
     "name": "vault",
@@ -144,3 +145,27 @@ def test_a_foreign_push_secret_of_the_wanted_name_is_left_alone(served: World) -
     assert "belongs to somebody else: it is left alone" in condition(obj, "Ready")["message"]
     assert only_push(world)["spec"] == {"mine": True}
     world.kubectl("delete", NAME, meta["name"], "-n", world.namespace)
+
+
+def test_a_settled_connection_with_everything_is_never_written_again(served: World) -> None:
+    """Counted in the API server's audit log, through several listings of the account and a restart."""
+    world = served
+    world.apply(workload("Deployment", "erp", world.namespace))
+    everything = {
+        "readers": [{"serviceAccountName": "erp"}],
+        "rotation": {"every": "480h", "overlap": "10m"},
+        "rolloutRestart": [{"kind": "Deployment", "name": "erp"}],
+    }
+    connected(world, VAULT, **everything)
+    answer(world, only_push(world)["metadata"]["name"], ready=True)
+    world.until_ready("acme", seconds=60)
+    world.until(lambda: world.get_pool()["status"]["account"]["owned"] == 1)
+    quiet = world.rig.cluster.audit_position()
+    for _ in range(2):
+        before = world.sandbox.requests().get("GET /api/system/connections", 0)
+        world.until(lambda before=before: world.sandbox.requests()["GET /api/system/connections"] >= before + 3, 60)
+        world.rig.operator.kill()
+        world.rig.start_operator("--account-relist", "3")
+    written = world.rig.cluster.writes(quiet, user=OPERATOR_USER)
+    mine = [write for write in written if write["objectRef"]["resource"] != "creditpools"]  # a take-over writes those
+    assert [(write["verb"], write["objectRef"]["resource"]) for write in mine] == []
