@@ -21,7 +21,7 @@ SWITCHES = {
     "status": {"status.makini.io"},
     "abandon": {"abandon.makini.io", "orphan.makini.io"},
     "children": {"children.makini.io"},
-    "fence": {"operator-fence.makini.io", "operator-spec-fence.makini.io"},
+    "fence": {"operator-fence.makini.io", "operator-spec-fence.makini.io", "operator-restart-fence.makini.io"},
     "protect": {"protect.makini.io"},
     "workflowLabel": {"workflow-label.makini.io", "workflow-template.makini.io"},
 }
