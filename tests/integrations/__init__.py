@@ -1,0 +1,1 @@
+"""Tests against programs of others; see README.md."""
