@@ -2,9 +2,6 @@
 
 import json
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,10 @@ import pytest
 import yaml
 from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.tokens import REVOKE, ROTATE, ask, token_status, until_attempt
+from tests.harness.moto import moto_running
 from tests.integrations import external_secrets
 from tests.integrations.doubles import KeyVault, Vault
 from tests.localkube import LocalKube
-from tests.localkube.waiting import wait_until
 
 AWS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "canary-of-aws"}
 TOKENS = Path(__file__).resolve().parents[2] / "docs/tokens.md"
@@ -55,22 +52,8 @@ class Stores:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _answers(port), 60, "moto's server")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with moto_running() as url:
+        yield url
 
 
 @pytest.fixture

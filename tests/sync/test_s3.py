@@ -1,8 +1,5 @@
 """Delta tables on S3, against moto: rows, state, and a lock that outlives a killed run for a while only."""
 
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 from deltalake import DeltaTable
-from tests.localkube.waiting import wait_until
+from tests.harness.moto import moto_running
 from tests.sync.fakemakini import FakeMakini, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import ORDERS as TABLE
@@ -60,25 +57,8 @@ class S3:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: _answers(port), 60, "moto's server")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with moto_running() as url:
+        yield url
 
 
 @pytest.fixture
