@@ -246,3 +246,24 @@ def _labels(world: World) -> dict[str, str]:
 def _with_reason(world: World, reason: str) -> dict[str, object] | None:
     pool = world.get_pool()
     return pool if condition(pool, "Ready")["reason"] == reason else None
+
+
+def test_whoever_changes_their_mind_in_the_middle_of_a_disconnect_is_connected_again(world: World) -> None:
+    """Our own disconnect is never taken for one in Makini's dashboard, which would not be undone."""
+    world.make_pool()
+    world.apply(world.connection("acme"))
+    world.until_ready("acme")
+    first = world.get("acme")["status"]["connectionID"]
+    calls = sum(count for call, count in world.sandbox.requests().items() if call.startswith("DELETE"))
+    listing = {"method": "GET", "path": "^/api/system/connections", "kind": "latency", "seconds": 2.0, "times": 1}
+    world.sandbox.fault(listing)
+    world.patch("acme", {"connected": False})
+    world.until(
+        lambda: sum(n for call, n in world.sandbox.requests().items() if call.startswith("DELETE")) > calls
+    )  # fmt: skip
+    world.patch("acme", {"connected": True})
+    world.until_ready("acme", seconds=60)
+    status = world.get("acme")["status"]
+    assert status["connectionID"] != first
+    assert [entry["reason"] for entry in status["history"]] == ["Disconnected"]
+    assert len(world.sandbox.connections()) == world.held() == 1

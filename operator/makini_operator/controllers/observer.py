@@ -44,7 +44,9 @@ class Observer:
         trouble = _trouble(connection, pool, account) if pool else None
         adoptable = self._world.adoptable(connection, account) if account else None
         remote = self._remote_view(connection, account, allocator, trouble, adoptable)
-        is_ending = not is_going_up or remote.is_recorded_absent or _has_to_end(connection)
+        recorded = connection.status.connection_id
+        is_closing = recorded is not None and note.closing == recorded and recorded not in remote.ids
+        is_ending = not is_going_up or remote.is_recorded_absent or _has_to_end(connection) or is_closing
         secret_view = await self._secret_view(connection, endpoint, note)
         return Observation(
             connection=connection,
@@ -64,6 +66,7 @@ class Observer:
             endpoint=endpoint,
             metadata_digest=metadata_digest(connection),
             metadata_at_makini=_metadata_at_makini(connection, note),
+            is_closing=is_closing,
             previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
             readers=self._readers.look(connection),
             stores=await self._stores.look(connection, secret_view, is_ending=is_ending),

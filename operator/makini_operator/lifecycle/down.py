@@ -56,6 +56,15 @@ def plan_down(o: Observation, now: datetime) -> Plan:
     return Plan()
 
 
+def finish_closing(o: Observation, now: datetime) -> Plan:
+    """A disconnect that is not wanted any more after Makini was asked for it: it is confirmed, then all begins anew.
+
+    Without this it would be taken for somebody else's, and left ended.
+    """
+    children = children_to_remove(o, now)
+    return Plan(actions=children) if children else close_connection(o, now, lambda: _begun_anew(o, now))
+
+
 def children_to_remove(o: Observation, now: datetime) -> tuple[Action, ...]:
     """What goes at once. What Kubernetes has refused to give up is left for later: it never holds up the disconnect."""
     ours = (action for action, reason in _children(o, now) if not refusal(o, reason, now))
@@ -150,6 +159,12 @@ def _close_at_makini(o: Observation, now: datetime, closed: Callable[[], Plan]) 
 def _closed(o: Observation, now: datetime) -> Plan:
     facts = closed_facts(o, Reason.DISCONNECTED, now)
     return Plan(status=tell(o.connection, _disconnected(), now=now, facts=facts))
+
+
+def _begun_anew(o: Observation, now: datetime) -> Plan:
+    message = "the disconnect that was under way has come to its end; credits are asked for, for a new connection"
+    report = Report(Phase.CONNECTING, Progress.WORKING, Reason.CONNECTING, message)
+    return Plan(status=tell(o.connection, report, now=now, facts=closed_facts(o, Reason.DISCONNECTED, now)))
 
 
 def _held_up(o: Observation, trouble: Trouble, now: datetime) -> Plan:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from makini_operator.lifecycle.actions import AddFinalizer, Plan
 from makini_operator.lifecycle.booking import towards_credits
-from makini_operator.lifecycle.down import plan_down
+from makini_operator.lifecycle.down import finish_closing, plan_down
 from makini_operator.lifecycle.ended import stay_inactive, was_ended_remotely
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.opening import towards_connection
@@ -43,6 +43,8 @@ def _next_steps(o: Observation, now: datetime) -> Plan:
         return held_up(o, o.installation_trouble, now)
     if o.connection.metadata.is_deleting or not o.connection.spec.connected:
         return plan_down(o, now)
+    if o.is_closing and o.connection.status.revocation is None:
+        return finish_closing(o, now)
     if CONNECTION_FINALIZER not in o.connection.metadata.finalizers:
         return Plan(actions=(AddFinalizer(),))
     if was_ended_remotely(o):

@@ -29,6 +29,7 @@ from tests.unit.lifecycle.builders import (
 from makini_operator.lifecycle.actions import Close, DeleteSecret, ListAccount, Plan, RemoveFinalizer
 from makini_operator.lifecycle.observation import Observation, SecretState
 from makini_operator.lifecycle.plan import plan
+from makini_operator.resources.connection import Phase
 
 UP: dict[str, Any] = {"credits": CLAIM, "connectionID": "c1", "connectedAt": EARLIER, "token": TOKEN}
 CLAIMED: dict[str, Any] = {"credits": CLAIM, "intent": INTENT}
@@ -187,3 +188,32 @@ def test_a_pool_that_is_being_deleted_or_on_hold_still_disconnects() -> None:
 def test_a_missing_login_does_not_matter_on_the_way_down() -> None:
     seen = replace(down(remote=remote("c1")), is_login_present=False)
     assert plan(seen, NOW).actions == (Close(("c1",)),)
+
+
+# --- wanted again while it is being closed ---------------------------------------------------------------------------
+
+
+def wanted_again(**changes: Any) -> Observation:
+    return observation(connection(status=UP), is_closing=True, **changes)
+
+
+def test_a_disconnect_that_was_begun_is_confirmed_before_anything_is_opened_again() -> None:
+    assert plan(wanted_again(remote=NOT_LISTED), NOW) == Plan(actions=(ListAccount(),))
+    closed = wanted_again(remote=remote())
+    assert plan(closed, NOW).actions == ()
+    status = status_of(closed)
+    assert (status.credits, status.connection_id, status.phase) == (None, None, Phase.CONNECTING)
+    assert [entry.reason for entry in status.history or []] == ["Disconnected"]
+    assert shown(status) == ("Reconciling", "Connecting")
+
+
+def test_what_is_left_of_it_goes_first_and_its_duplicates_too() -> None:
+    made = plan(wanted_again(remote=remote(), secret=secret(SecretState.INTACT)), NOW)
+    assert made == Plan(actions=(DeleteSecret("acme-makini"),))
+    assert plan(wanted_again(remote=remote("c2")), NOW) == Plan(actions=(Close(("c2",)),))
+
+
+def test_while_makini_is_down_it_says_that_it_is_being_disconnected() -> None:
+    status = status_of(wanted_again(pool=pool(trouble=UNREACHABLE)))
+    assert (status.phase, shown(status)[0]) == (Phase.DISCONNECTING, "Reconciling")
+    assert status.credits is not None
