@@ -53,8 +53,9 @@ def test_without_external_secrets_operator_it_is_said_and_the_rest_works(world: 
 def test_a_copy_is_asked_for_awaited_and_its_error_is_told(served: World) -> None:
     world = served
     connected(world, VAULT)
-    obj = told(world, "StoreNotReady")
-    assert "waiting for External Secrets Operator" in condition(obj, "Ready")["message"]
+    told(world, "StoreNotReady")
+    awaited = "waiting for External Secrets Operator"
+    world.until(lambda: awaited in condition(world.get("acme"), "Ready")["message"], 60)
     push = only_push(world)
     assert push["spec"]["selector"]["secret"]["name"] == "acme-makini"
     assert push["spec"]["secretStoreRefs"] == [VAULT["secretStoreRef"]]

@@ -14,7 +14,7 @@ from makini_operator.kube.api import PUSH_SECRETS, Object
 from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
 from makini_operator.lifecycle.observation import SecretState, SecretView, StoresView
 from makini_operator.manifests import push_secret
-from makini_operator.manifests.ownership import onto, own_selector
+from makini_operator.manifests.ownership import controller_of, onto, own_selector
 from makini_operator.manifests.push_secret import PushRecord
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.reasons import Reason
@@ -75,7 +75,7 @@ class Stores:
         namespace = connection.metadata.namespace
         try:
             actual = await self._get(namespace, name)
-            if actual is not None:
+            if actual is not None and controller_of(actual).get("uid") == connection.metadata.uid:
                 await self._world.api.delete(PUSH_SECRETS, namespace, name, uid=actual["metadata"]["uid"])
         except (Forbidden, Invalid) as error:
             raise _refused(f"PushSecret {name}", error) from None

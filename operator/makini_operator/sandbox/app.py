@@ -27,6 +27,7 @@ from makini_operator.sandbox.suffering import suffer
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = "unknown"
+_DATA_ROUTES = ("/api/erp/", "/api/eam/")
 _TEST_ROUTES = "/sandbox/"
 _ROUTER_ERRORS = {
     404: ApiError(404, "ROUTE_NOT_FOUND", "no such path"),
@@ -104,7 +105,8 @@ async def _observed(request: web.Request, handler: Handler) -> web.StreamRespons
         response.headers["X-Request-Id"] = request_id
     taken = time.monotonic() - started
     if request.path not in people.PATHS and not request.path.startswith("/browse/"):
-        path = request.path[:MAX_PATH]
+        # The page needs no token, so only sample records are named in it: of all else the route, without ids.
+        path = (request.path if request.path.startswith(_DATA_ROUTES) else route)[:MAX_PATH]
         request.app[LOG].append(
             Asked(at=now(request), method=request.method[:10], path=path, status=response.status, taken=taken)
         )

@@ -1,8 +1,8 @@
 """The page for people at `/`: what this is, what it has, what to try, and what was asked lately.
 
 Plain HTML without scripts and without any other host. It needs no token, so it shows nothing that does: sample records,
-which are the same for everybody, and of the account only who it is. The log has methods and paths, never a query, a
-body or a header.
+which are the same for everybody, and of the account only who it is. The log has methods and the paths of
+records, of other calls only the route without ids, and never a query, a body or a header.
 """
 
 import json

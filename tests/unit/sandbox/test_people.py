@@ -64,11 +64,14 @@ async def test_the_log_shows_requests_as_they_come_and_nothing_of_their_content(
         token = await box.connect()
         await box.call("GET", "/api/erp/sites?filter[name]=query-canary", token=token)
         await box.call("POST", "/api/erp/customers", token=token, json={"name": "body-canary"})
-        await box.call("GET", "/nothing/<b>here</b>", token="")
+        await box.call("GET", "/api/erp/sites/<b>here</b>", token=token)
+        await box.call("DELETE", "/api/system/connections/con-canary")
+        await box.call("GET", "/nothing/path-canary", token="")
         text = await page(box, "/log")
-    rows = re.findall(r"<td>(GET|POST)<td><code>([^<]*)</code><td[^>]*>(\d+)", text)
-    assert rows[:3] == [
-        ("GET", "/nothing/&lt;b&gt;here&lt;/b&gt;", "404"),
+    rows = re.findall(r"<td>(GET|POST|DELETE)<td><code>([^<]*)</code><td[^>]*>(\d+)", text)
+    assert rows[1][:2] == ("DELETE", "/api/system/connections/{id}")
+    assert rows[2:5] == [
+        ("GET", "/api/erp/sites/&lt;b&gt;here&lt;/b&gt;", "404"),
         ("POST", "/api/erp/customers", "200"),
         ("GET", "/api/erp/sites", "200"),
     ]
