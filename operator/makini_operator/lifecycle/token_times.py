@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from makini_operator.resources.connection import MakiniConnection
-from makini_operator.resources.token import DEFAULT_OVERLAP, SHORTEST_OVERLAP, SHORTEST_ROTATION, parse_duration
+from makini_operator.resources.durations import parse_duration
+from makini_operator.resources.token import DEFAULT_OVERLAP, SHORTEST_OVERLAP, SHORTEST_ROTATION
 
 ROTATE_AFTER = 2 / 3
 """Share of a token's life after which it is replaced when the spec does not say."""

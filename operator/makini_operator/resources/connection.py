@@ -23,6 +23,8 @@ from makini_operator.resources.base import (
 )
 from makini_operator.resources.conditions import Condition
 from makini_operator.resources.pool import Deployment, SystemName, Tier
+from makini_operator.resources.sync import MAX_SYNCS, HealthPolicy, Syncs
+from makini_operator.resources.sync_status import SyncStatus
 from makini_operator.resources.token import MAX_STORES, Token
 from makini_operator.resources.token_status import HandledRequests, TokenStatus
 from makini_operator.resources.workflow import Workflows
@@ -170,10 +172,17 @@ class MakiniConnectionSpec(Model):
     )
     suspend: bool = Field(
         default=False,
-        description="true pauses workflows and the token's renewal, unless it is about to expire; "
+        description="true pauses syncs, workflows and the token's renewal, unless it is about to expire; "
         "credits, connection and token stay.",
     )
     token: Token | None = Field(default=None, description="Where the API token is published.")
+    syncs: Syncs | None = Field(
+        default=None,
+        description="Records that are copied into a database, bucket or volume of yours on a schedule. "
+        "The disconnect ends a run at once; what was copied stays.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    health_policy: HealthPolicy | None = Field(default=None, description="What counts for Ready.")
     workflows: Workflows | None = Field(
         default=None,
         description="Containers of your own that run on a schedule with this connection's token. "
@@ -277,6 +286,11 @@ class MakiniConnectionStatus(Model):
         default=None,
         description="Stores of spec.token.stores that may hold a copy of the token: recorded before it is copied.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    syncs: Annotated[list[SyncStatus], Field(max_length=MAX_SYNCS)] | None = Field(
+        default=None,
+        description="How the last run of each sync ended.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     revocation: str | None = Field(
         default=None,

@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     CREDITS_HELD = "CreditsHeld"
     CONNECTED = "Connected"
     TOKEN_READY = "TokenReady"  # noqa: S105 - the name of a condition
+    SYNCS_HEALTHY = "SyncsHealthy"
     ACCOUNT_REACHABLE = "AccountReachable"
     EXHAUSTED = "Exhausted"
     OVERCOMMITTED = "Overcommitted"
@@ -70,6 +71,11 @@ class Reason(StrEnum):
     STORE_REFUSED = "StoreRefused"
     SECRET_CONFLICT = "SecretConflict"  # noqa: S105 - a reason, not a secret
     SECRET_REFUSED = "SecretRefused"  # noqa: S105 - a reason, not a secret
+    # its syncs
+    SYNC_REFUSED = "SyncRefused"
+    SYNC_FAILED = "SyncFailed"
+    SYNC_SUCCEEDED = "SyncSucceeded"
+    SYNC_PENDING = "SyncPending"
     # its workflows
     WORKFLOW_REFUSED = "WorkflowRefused"
     # Makini and its account

@@ -5,7 +5,6 @@ Never the token itself: that is in the Secret alone. What status says of it: `to
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from makini_operator.resources.base import LABEL_RULE, SUBDOMAIN, Model, ObjectName, cel, rule
+from makini_operator.resources.durations import DURATION_FORM, duration_rules
 
 MAX_READERS = 32
 MAX_TARGETS = 16
@@ -25,8 +25,6 @@ _RESERVED = "([a-z0-9-]+[.])*(kubernetes|k8s|makini|fluxcd)[.]io/|([a-z0-9-]+[.]
 _REPLICATORS = (
     "replicator[.]v1[.]mittwald[.]de/|([a-z0-9-]+[.])*emberstack[.]com/|([a-z0-9-]+[.])*kubed[.]appscode[.]com/"
 )
-_DURATION = re.compile(r"^(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$")
-_DURATION_FORM = "^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$"
 
 
 def _template_rules(what: str) -> dict[str, Any]:
@@ -44,31 +42,8 @@ def _template_rules(what: str) -> dict[str, Any]:
     )
 
 
-def _duration_rules(floor: timedelta, what: str) -> dict[str, Any]:
-    minutes = int(floor.total_seconds() // 60)
-    return cel(
-        rule(
-            f"self.matches('{_DURATION_FORM}')",
-            f"{what} must be a duration such as 10m, 12h or 1h30m: hours, minutes, seconds",
-        ),
-        rule(
-            f"!self.matches('{_DURATION_FORM}') || duration(self) >= duration('{minutes}m')",
-            f"{what} must be at least {minutes}m",
-        ),
-    )
-
-
 def _named(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
-
-
-def parse_duration(text: str) -> timedelta:
-    """`1h30m` as a timedelta. Raises `ValueError` when it is not of that form."""
-    match = _DURATION.match(text)
-    if match is None or not text:
-        raise ValueError(f"expected a duration such as 10m, 12h or 1h30m, found {text!r}")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 LabelValue = Annotated[
@@ -109,8 +84,8 @@ class Rotation(Model):
     model_config = ConfigDict(
         json_schema_extra=cel(
             rule(
-                f"!has(self.every) || !has(self.overlap) || !self.every.matches('{_DURATION_FORM}') "
-                f"|| !self.overlap.matches('{_DURATION_FORM}') || duration(self.overlap) < duration(self.every)",
+                f"!has(self.every) || !has(self.overlap) || !self.every.matches('{DURATION_FORM}') "
+                f"|| !self.overlap.matches('{DURATION_FORM}') || duration(self.overlap) < duration(self.every)",
                 "overlap must be shorter than every: the previous token goes before the next one comes",
             )
         )
@@ -122,7 +97,7 @@ class Rotation(Model):
         max_length=18,
         description="Age at which the token is replaced, at least 5m, for example 480h; up to a tenth earlier, so that "
         "connections do not all rotate at once. Default: two thirds of the token's life; never later than nine tenths.",
-        json_schema_extra=_duration_rules(SHORTEST_ROTATION, "every"),
+        json_schema_extra=duration_rules(SHORTEST_ROTATION, "every"),
     )
     overlap: str | None = Field(
         default=None,
@@ -130,7 +105,7 @@ class Rotation(Model):
         max_length=18,
         description="How long the Secret keeps the previous token in the key previous-token, at least 3m. "
         "Default: 10m.",
-        json_schema_extra=_duration_rules(SHORTEST_OVERLAP, "overlap"),
+        json_schema_extra=duration_rules(SHORTEST_OVERLAP, "overlap"),
     )
 
 

@@ -71,3 +71,9 @@ class HandledRequests(Model):
     revoke_at: str | None = Field(
         default=None, max_length=64, description="Value of makini.io/revoke-requested-at that was acted on last."
     )
+    sync_at: str | None = Field(
+        default=None, max_length=64, description="Value of makini.io/sync-requested-at that was acted on last."
+    )
+    full_sync_at: str | None = Field(
+        default=None, max_length=64, description="Value of makini.io/full-sync-requested-at that was acted on last."
+    )

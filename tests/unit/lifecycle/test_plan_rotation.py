@@ -39,7 +39,8 @@ from makini_operator.lifecycle.token_times import times
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.reasons import ConditionType
-from makini_operator.resources.token import RestartTarget, TargetKind, parse_duration
+from makini_operator.resources.durations import parse_duration
+from makini_operator.resources.token import RestartTarget, TargetKind
 
 TOKEN = {
     "secretName": "acme-makini",
