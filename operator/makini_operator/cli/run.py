@@ -12,13 +12,20 @@ import click
 from makini_operator.controllers.handlers import WatchEnded, quieten
 from makini_operator.controllers.installation import InstallationError
 from makini_operator.controllers.operator import Operator, StartError
-from makini_operator.controllers.settings import Settings, own_identity
+from makini_operator.controllers.settings import PULL_POLICIES, Settings, image_reference, own_identity
 from makini_operator.kube.errors import KubeError
 from makini_operator.kube.lease import LeadershipLost
 from makini_operator.kube.session import ConfigurationError, load_configuration
 from makini_operator.makini.budget import DEFAULT_PER_SECOND
 
 _LEVELS = ["debug", "info", "warning", "error"]
+
+
+def _image(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    try:
+        return image_reference(value) if value else ""
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -59,6 +66,20 @@ _LEVELS = ["debug", "info", "warning", "error"]
     help="Who holds the Lease. Default: the pod's name (POD_NAME), else the host's and a random part. A predecessor of "
     "the same NAME is taken for dead: no two processes may share it.",
 )
+@click.option(
+    "--sync-image",
+    metavar="IMAGE",
+    default="",
+    callback=_image,
+    help="What the pods of spec.syncs run. Without it, this operator runs no syncs.",
+)
+@click.option(
+    "--sync-image-pull-policy",
+    default="IfNotPresent",
+    show_default=True,
+    type=click.Choice(PULL_POLICIES),
+    help="When a node pulls it.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(_LEVELS), help="How much to say.")
 def run(  # noqa: PLR0917 - click passes by name
     namespace: str,
@@ -70,6 +91,8 @@ def run(  # noqa: PLR0917 - click passes by name
     leader_elect: bool,
     lease_duration: float,
     identity: str | None,
+    sync_image: str,
+    sync_image_pull_policy: str,
     log_level: str,
 ) -> None:
     """Run the operator against the cluster of KUBECONFIG, or the one that this pod runs in."""
@@ -83,6 +106,8 @@ def run(  # noqa: PLR0917 - click passes by name
         account_requests_per_second=account_requests_per_second,
         lease_duration=timedelta(seconds=lease_duration) if leader_elect else None,
         identity=own_identity(identity),
+        sync_image=sync_image,
+        sync_image_pull_policy=sync_image_pull_policy,
     )
     try:
         asyncio.run(_run(settings))
