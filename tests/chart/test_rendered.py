@@ -38,6 +38,13 @@ MATRIX: dict[str, Values] = {
         }
     },
     "by-digest": {"image": {"repository": "example.com/makini", "tag": "ignored", "digest": DIGEST}},
+    "syncs-from-elsewhere": {
+        "sync": {
+            "image": {"repository": "registry.example.com:5000/team/sync", "tag": "1.0_rc.1-A", "pullPolicy": "Always"}
+        }
+    },
+    "syncs-by-digest": {"sync": {"image": {"tag": "ignored", "digest": DIGEST}}},
+    "no-syncs": {"sync": {"enabled": False}},
     "placed": {
         "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"disk": "ssd"},
@@ -237,6 +244,19 @@ def test_a_digest_takes_precedence_over_a_tag(helm: Helm) -> None:
     assert pod_templates(helm.render())[0]["spec"]["containers"][0]["image"] == "makini-operator:0.1.0"
 
 
+def test_the_operator_is_told_which_image_sync_pods_run(helm: Helm) -> None:
+    def told(values: Values) -> tuple[str, str]:
+        name, *arguments = pod_templates(helm.render(values))[0]["spec"]["containers"][0]["args"]
+        chosen = run.make_context(name, arguments).params
+        return chosen["sync_image"], chosen["sync_image_pull_policy"]
+
+    assert told({}) == ("makini-sync:0.1.0", "IfNotPresent")
+    elsewhere = "registry.example.com:5000/team/sync:1.0_rc.1-A"
+    assert told(MATRIX["syncs-from-elsewhere"]) == (elsewhere, "Always")
+    assert told(MATRIX["syncs-by-digest"]) == (f"makini-sync@{DIGEST}", "IfNotPresent")
+    assert told(MATRIX["no-syncs"]) == ("", "IfNotPresent")
+
+
 def test_the_policies_fence_the_account_that_the_operator_runs_as(helm: Helm) -> None:
     manifests = helm.render(MATRIX["own-account"])
     assert pod_templates(manifests)[0]["spec"]["serviceAccountName"] == "prepared"
@@ -256,6 +276,14 @@ BAD: list[tuple[Values, str]] = [
     ({"image": {"repository": ""}}, "at '/image/repository'"),
     ({"image": {"tag": "a b"}}, "at '/image/tag'"),
     ({"image": {"pullPolicy": "Sometimes"}}, "at '/image/pullPolicy'"),
+    ({"sync": {"enabled": "no"}}, "at '/sync/enabled': got string, want boolean"),
+    ({"sync": {"image": {"repository": ""}}}, "at '/sync/image/repository'"),
+    ({"sync": {"image": {"repository": "example.com/Sync"}}}, "at '/sync/image/repository'"),
+    ({"sync": {"image": {"repository": "example.com/sync:1"}}}, "at '/sync/image/repository'"),
+    ({"sync": {"image": {"digest": "sha256:abc"}}}, "at '/sync/image/digest'"),
+    ({"sync": {"image": {"tag": "t" * 129}}}, "at '/sync/image/tag'"),
+    ({"sync": {"image": {"pullPolicy": "Sometimes"}}}, "at '/sync/image/pullPolicy'"),
+    ({"sync": {"window": "90d"}}, "additional properties 'window' not allowed"),
     ({"operator": {"workers": 0}}, "at '/operator/workers'"),
     ({"operator": {"logLevel": "loud"}}, "at '/operator/logLevel'"),
     ({"operator": {"extraArgs": "--x"}}, "at '/operator/extraArgs'"),

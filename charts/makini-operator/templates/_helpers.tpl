@@ -39,14 +39,21 @@ app.kubernetes.io/name: makini-sandbox
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "makini.image" -}}
-{{- with .Values.image -}}
-{{- if .digest -}}
-{{ .repository }}@{{ .digest }}
+{{/* A reference from repository, tag and digest. Arguments: image, default. */}}
+{{- define "makini.reference" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ .image.repository }}:{{ .image.tag | default .default }}
 {{- end -}}
 {{- end -}}
+
+{{- define "makini.image" -}}
+{{- include "makini.reference" (dict "image" .Values.image "default" .Chart.AppVersion) -}}
+{{- end -}}
+
+{{- define "makini.syncImage" -}}
+{{- include "makini.reference" (dict "image" .Values.sync.image "default" .Chart.AppVersion) -}}
 {{- end -}}
 
 {{- define "makini.sandboxSecret" -}}
