@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 
 from makini_operator.controllers.accounts import Account, CredentialsMissing
 from makini_operator.controllers.allocator import Allocator
+from makini_operator.controllers.cron_jobs import CronJobs
 from makini_operator.controllers.notes import HeldToken, Note
 from makini_operator.controllers.observer import wanted_metadata
 from makini_operator.controllers.readers import Readers
 from makini_operator.controllers.stores import Stores
+from makini_operator.controllers.sync_runs import SyncRuns
 from makini_operator.controllers.token_steps import Step, TokenSteps
-from makini_operator.controllers.workflows import Workflows
 from makini_operator.controllers.world import World
 from makini_operator.credits.ledger import Request
 from makini_operator.kube.api import CONNECTIONS, SECRETS, Object
@@ -39,9 +40,11 @@ _BAD_CREDENTIALS = ("CREDENTIALS_REJECTED", "AUTHENTICATION_FAILED", "INVALID_CR
 class Executor:
     """Performs actions for one connection at a time."""
 
-    def __init__(self, world: World, workflows: Workflows, readers: Readers, stores: Stores) -> None:
+    def __init__(
+        self, world: World, cron_jobs: CronJobs, sync_runs: SyncRuns, readers: Readers, stores: Stores
+    ) -> None:
         self._world = world
-        self._workflows = workflows
+        self._cron_jobs, self._sync_runs = cron_jobs, sync_runs
         self._perform: Mapping[type, Step] = {
             actions.AddFinalizer: self._add_finalizer,
             actions.RemoveFinalizer: self._remove_finalizer,
@@ -50,10 +53,11 @@ class Executor:
             actions.ListAccount: self._list_account,
             actions.Close: self._close,
             actions.SendMetadata: self._send_metadata,
-            actions.TryWorkflows: self._try_workflows,
-            actions.ApplyWorkflow: self._apply_workflow,
+            actions.TryCronJobs: self._try_cron_jobs,
+            actions.ApplyCronJob: self._apply_cron_job,
             actions.DeleteCronJob: self._delete_cron_job,
-            actions.EndWorkflows: self._end_workflows,
+            actions.StartSyncs: self._start_syncs,
+            actions.EndRuns: self._end_runs,
             **TokenSteps(world, readers, stores, self._account).steps(),
         }
 
@@ -196,22 +200,27 @@ class Executor:
         note.succeeded()
         return True
 
-    # --- workflows -------------------------------------------------------------------------------------------------
+    # --- workflows and syncs ---------------------------------------------------------------------------------------
 
-    async def _try_workflows(self, _: actions.TryWorkflows, o: Observation, note: Note) -> bool:
-        await self._workflows.try_out(o.connection, o.endpoint, note)
+    async def _try_cron_jobs(self, _: actions.TryCronJobs, o: Observation, note: Note) -> bool:
+        await self._cron_jobs.try_out(o.connection, o.endpoint, note)
         return True
 
-    async def _apply_workflow(self, action: actions.ApplyWorkflow, o: Observation, _: Note) -> bool:
-        await self._workflows.apply(o.connection, o.endpoint, action.workflow)
+    async def _apply_cron_job(self, action: actions.ApplyCronJob, o: Observation, _: Note) -> bool:
+        await self._cron_jobs.apply(o.connection, o.endpoint, action.item)
         return True
 
     async def _delete_cron_job(self, action: actions.DeleteCronJob, o: Observation, _: Note) -> bool:
-        await self._workflows.remove(o.connection, action.name)
+        await self._cron_jobs.remove(o.connection, action.found)
         return True
 
-    async def _end_workflows(self, _: actions.EndWorkflows, o: Observation, __: Note) -> bool:
-        await self._workflows.end(o.connection)
+    async def _start_syncs(self, action: actions.StartSyncs, o: Observation, note: Note) -> bool:
+        await self._sync_runs.start(o.connection, action.names, action.request, is_full=action.is_full)
+        note.syncs_started(action.request)
+        return True
+
+    async def _end_runs(self, _: actions.EndRuns, o: Observation, __: Note) -> bool:
+        await self._cron_jobs.end(o.connection)
         return True
 
     # --- who acts for whom -----------------------------------------------------------------------------------------

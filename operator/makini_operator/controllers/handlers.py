@@ -23,6 +23,7 @@ from kubernetes.aio.client.configuration import Configuration
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import TAKEN_AT_ONCE
 from makini_operator.kube.session import open_session
+from makini_operator.manifests import sync_run
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
 from makini_operator.resources.base import GROUP, VERSION
 
@@ -133,6 +134,7 @@ def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) ->
         settings.networking.request_timeout = 20
         settings.watching.label_selectors["v1", "secrets"] = MANAGED_SELECTOR
         settings.watching.label_selectors["batch/v1", "cronjobs"] = MANAGED_SELECTOR
+        settings.watching.label_selectors["batch/v1", "jobs"] = sync_run.SELECTOR
         settings.watching.label_selectors[_RBAC, "roles"] = MANAGED_SELECTOR
         settings.watching.label_selectors[_RBAC, "rolebindings"] = MANAGED_SELECTOR
 
@@ -188,16 +190,26 @@ def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.Abstrac
 
     connections = heard(world.take_connection, lambda uid, version: world.connections.remove(uid, version=version))
     pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
-    secrets = heard(world.take_secret, lambda uid, version: world.secrets.remove(uid, version=version))
-    cron_jobs = heard(world.take_cron_job, lambda uid, version: world.cron_jobs.remove(uid, version=version))
-    roles = heard(world.take_role, lambda uid, version: world.roles.remove(uid, version=version))
-    bindings = heard(world.take_role_binding, lambda uid, version: world.role_bindings.remove(uid, version=version))
+    secrets = heard(
+        world.children.take_secret, lambda uid, version: world.children.secrets.remove(uid, version=version)
+    )
+    cron_jobs = heard(
+        world.children.take_cron_job, lambda uid, version: world.children.cron_jobs.remove(uid, version=version)
+    )
+    runs = heard(
+        world.children.take_sync_run, lambda uid, version: world.children.sync_runs.remove(uid, version=version)
+    )
+    roles = heard(world.children.take_role, lambda uid, version: world.children.roles.remove(uid, version=version))
+    bindings = heard(
+        world.children.take_role_binding, lambda uid, version: world.children.role_bindings.remove(uid, version=version)
+    )
     namespaces = heard(world.take_namespace, lambda uid, version: world.namespaces.remove(uid, version=version))
     kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(namespaces)
     kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
     kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
     kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)
     kopf.on.event("batch", "v1", "cronjobs", id="cronjobs", registry=registry)(cron_jobs)
+    kopf.on.event("batch", "v1", "jobs", id="jobs", registry=registry)(runs)
     kopf.on.event("rbac.authorization.k8s.io", "v1", "roles", id="roles", registry=registry)(roles)
     kopf.on.event("rbac.authorization.k8s.io", "v1", "rolebindings", id="rolebindings", registry=registry)(bindings)
 

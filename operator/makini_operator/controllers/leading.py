@@ -26,6 +26,7 @@ from makini_operator.controllers.world import World
 from makini_operator.kube.api import KubeApi
 from makini_operator.kube.errors import KubeError
 from makini_operator.kube.events import EventRecorder
+from makini_operator.manifests.sync import SyncImage
 
 DRAIN = timedelta(seconds=10)
 """How long reconciles that are under way may take at a clean stop."""
@@ -74,7 +75,8 @@ class Leading:
             reconcile, workers=self._settings.workers, on_failure=self._metrics.failures.inc
         )
         events = EventRecorder(api, instance=installation.id)
-        world = World(api, self._settings.namespace, installation, events, make_account, queue)
+        sync_image = SyncImage(self._settings.sync_image, self._settings.sync_image_pull_policy)
+        world = World(api, self._settings.namespace, installation, events, make_account, queue, sync_image)
         reconciler = Reconciler(world)
         wiring = Wiring(world, lead=self._lead, stop=self._end_leading, close=self._close_account)
         self._metrics.show(world)

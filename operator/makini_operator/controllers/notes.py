@@ -6,6 +6,7 @@ is not published yet, how the last attempt at Makini failed, and what the API se
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from makini_operator.resources.reasons import Reason
 
 REFUSAL_RETRY = timedelta(seconds=15)
 """How soon to try again what the API server has refused: a policy or a quota may have changed."""
+_REQUESTS = 4
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=2)
 
 
@@ -52,8 +54,12 @@ class Note:
     login_version: str = ""
     metadata_sent: tuple[str, str] | None = None
     """Connection id, and digest of the metadata that was sent for it."""
-    accepted_workflows: str = ""
+    accepted_cron_jobs: str = ""
     """Digest of the CronJobs that the API server has accepted in a dry run."""
+    started_syncs: list[str] = field(default_factory=list)
+    """Values of request annotations for which runs of syncs were started; the newest few."""
+    last_words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By sync: uid of its last run's Job, and what its pod said."""
     without_runs: tuple[int, bool] | None = None
     """When runs of workflows were last looked for in vain: generation, and whether it was being deleted."""
     secret_read: tuple[str, SecretRecord | None] | None = None
@@ -107,6 +113,23 @@ class Note:
     def previous_works(self, connection_id: str | None, attempt: int) -> bool | None:
         """Whether the token before this one was accepted when Makini was asked; None: it was not asked."""
         return self.probed[2] if self.probed and self.probed[:2] == (connection_id, attempt) else None
+
+    def syncs_started(self, request: str) -> None:
+        """Runs were started for this request."""
+        self.started_syncs = [*self.started_syncs, request][-_REQUESTS:]
+
+    def run_said(self, sync: str, job_uid: str) -> str | None:
+        """What the pod of this run of a sync said; None: it was not asked."""
+        uid, words = self.last_words.get(sync, ("", ""))
+        return words if uid == job_uid else None
+
+    def run_heard(self, sync: str, job_uid: str, words: str) -> None:
+        """The pod of the last run of a sync was asked."""
+        self.last_words[sync] = (job_uid, words)
+
+    def forget_runs(self, syncs: Collection[str]) -> None:
+        """Only these syncs are in the spec."""
+        self.last_words = {name: said for name, said in self.last_words.items() if name in syncs}
 
     def no_runs(self, connection: MakiniConnection) -> None:
         """Runs were looked for in this situation, and there were none."""

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 
 from makini_operator.controllers.accounts import Account
 from makini_operator.controllers.allocator import Allocator
+from makini_operator.controllers.cron_jobs import CronJobs
 from makini_operator.controllers.notes import Note
 from makini_operator.controllers.readers import Readers
 from makini_operator.controllers.rollouts import Rollouts
 from makini_operator.controllers.stores import Stores
-from makini_operator.controllers.workflows import Workflows
+from makini_operator.controllers.sync_runs import SyncRuns
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import SECRETS
 from makini_operator.kube.errors import NotFound
-from makini_operator.lifecycle.observation import Observation, PoolView, RemoteView, SecretView, Trouble
+from makini_operator.lifecycle.observation import Observation, PoolView, RemoteView, SecretView, SyncsView, Trouble
 from makini_operator.lifecycle.pool_report import account_trouble
 from makini_operator.manifests import secret
 from makini_operator.manifests.secret import SecretRecord
@@ -29,9 +30,11 @@ NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 class Observer:
     """Looks at one connection and everything that bears on it."""
 
-    def __init__(self, world: World, workflows: Workflows, readers: Readers, stores: Stores) -> None:
+    def __init__(
+        self, world: World, cron_jobs: CronJobs, sync_runs: SyncRuns, readers: Readers, stores: Stores
+    ) -> None:
         self._world = world
-        self._workflows, self._readers, self._stores = workflows, readers, stores
+        self._cron_jobs, self._sync_runs, self._readers, self._stores = cron_jobs, sync_runs, readers, stores
         self._rollouts = Rollouts(world)
 
     async def observe(self, connection: MakiniConnection, note: Note) -> Observation:
@@ -57,7 +60,7 @@ class Observer:
             adoptable=adoptable,
             secret=secret_view,
             superseded_secrets=self._superseded(connection),
-            workflows=await self._workflows.look(connection, endpoint, note, is_ending=is_ending),
+            cron_jobs=await self._cron_jobs.look(connection, endpoint, note, is_ending=is_ending),
             refusals=note.refusals_for(connection),
             is_login_present=await self._look_for_login(connection, note) if is_going_up else None,
             may_post=self._may_post(connection, note),
@@ -70,6 +73,7 @@ class Observer:
             previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
             readers=self._readers.look(connection),
             stores=await self._stores.look(connection, secret_view, is_ending=is_ending),
+            syncs=SyncsView() if is_ending else await self._sync_runs.look(connection, note),
             workloads={} if is_ending else await self._rollouts.look(connection, secret_view),
         )
 
@@ -121,7 +125,7 @@ class Observer:
         )
 
     async def _secret_view(self, connection: MakiniConnection, endpoint: str, note: Note) -> SecretView:
-        found = self._world.secrets.named(connection.metadata.namespace, connection.secret_name)
+        found = self._world.children.secrets.named(connection.metadata.namespace, connection.secret_name)
         if found is None or not secret.is_ours(found, connection):
             found = await self._read_secret(connection, note)
         return secret.view(found, connection, url=endpoint)
@@ -142,13 +146,13 @@ class Observer:
             return None
         read = secret.record(found, self._world.installation.key)
         if secret.is_ours(read, connection):
-            return self._world.secrets.put(read)
+            return self._world.children.secrets.put(read)
         note.secret_read = (name, read)
         return read
 
     def _superseded(self, connection: MakiniConnection) -> tuple[str, ...]:
         uid, name = connection.metadata.uid, connection.secret_name
-        mine = [s for s in self._world.secrets_of(uid) if secret.is_ours(s, connection)]
+        mine = [s for s in self._world.children.secrets_of(uid) if secret.is_ours(s, connection)]
         return tuple(sorted(s.metadata.name for s in mine if s.metadata.name != name))
 
     async def _look_for_login(self, connection: MakiniConnection, note: Note) -> bool | None:

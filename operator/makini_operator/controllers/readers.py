@@ -21,18 +21,18 @@ class Readers:
     def __init__(self, world: World) -> None:
         self._world = world
         self._stores: dict[Resource, ObjectStore[GrantRecord]] = {
-            ROLES: world.roles,
-            ROLE_BINDINGS: world.role_bindings,
+            ROLES: world.children.roles,
+            ROLE_BINDINGS: world.children.role_bindings,
         }
 
     def look(self, connection: MakiniConnection) -> ReadersView:
         """How they stand, from what is watched."""
         uid = connection.metadata.uid
-        return readers.view(self._world.roles_of(uid), self._world.role_bindings_of(uid), connection)
+        return readers.view(self._world.children.roles_of(uid), self._world.children.role_bindings_of(uid), connection)
 
     def may_get(self, connection: MakiniConnection, secret: str) -> bool:
         """Whether a Role of this connection still names this Secret."""
-        return any(readers.names(found, secret) for found in self._world.roles_of(connection.metadata.uid))
+        return any(readers.names(found, secret) for found in self._world.children.roles_of(connection.metadata.uid))
 
     async def apply(self, connection: MakiniConnection) -> None:
         """The Role first, so that a binding never refers to nothing. Raises `ChildRefused`, `Conflict`."""
@@ -43,8 +43,8 @@ class Readers:
         """The binding first. Raises `ChildRefused`."""
         uid = connection.metadata.uid
         owned = (
-            *((ROLE_BINDINGS, found) for found in self._world.role_bindings_of(uid)),
-            *((ROLES, found) for found in self._world.roles_of(uid)),
+            *((ROLE_BINDINGS, found) for found in self._world.children.role_bindings_of(uid)),
+            *((ROLES, found) for found in self._world.children.roles_of(uid)),
         )
         for resource, found in owned:
             meta = found.metadata

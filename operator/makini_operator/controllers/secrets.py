@@ -72,7 +72,7 @@ class Secrets:
             raise Conflict("the Secret is gone") from None
         published = intact_token(actual, meta.uid, self._world.installation.key)
         if published is None or published.attempt != o.secret.attempt:
-            self._world.take_secret(actual)
+            self._world.children.take_secret(actual)
             raise Conflict("the Secret has changed")
         return published
 
@@ -86,7 +86,7 @@ class Secrets:
             return
         published = intact_token(actual, meta.uid, self._world.installation.key)
         if published is None:
-            self._world.take_secret(actual)
+            self._world.children.take_secret(actual)
             return
         await self._write(o.connection, replace(published, url=o.endpoint))
 
@@ -132,7 +132,7 @@ class Secrets:
         before = intact_token(actual, meta.uid, key) if actual is not None else None
         if is_new and actual and before and before.connection_id == published.connection_id:
             if before.attempt >= published.attempt:
-                self._world.take_secret(actual)
+                self._world.children.take_secret(actual)
                 raise Conflict("a newer token is published already")
             published = before.followed_by(published)
         wanted = secret.secret(connection, published, key)
@@ -143,7 +143,7 @@ class Secrets:
                 written = await self._world.api.replace(SECRETS, meta.namespace, secret.repaired(actual, wanted))
         except (Forbidden, Invalid) as error:
             raise _refused(connection.secret_name, error) from None
-        self._world.take_secret(written)
+        self._world.children.take_secret(written)
 
     async def _create(self, namespace: str, wanted: Object) -> Object:
         try:
@@ -152,9 +152,9 @@ class Secrets:
             raise Conflict(str(error), status=409) from None
 
     def _forget(self, o: Observation, name: str) -> None:
-        known = self._world.secrets.named(o.connection.metadata.namespace, name)
+        known = self._world.children.secrets.named(o.connection.metadata.namespace, name)
         if known:
-            self._world.secrets.remove(known.metadata.uid)
+            self._world.children.secrets.remove(known.metadata.uid)
 
 
 def _refused(name: str, error: KubeError) -> ChildRefused:

@@ -10,6 +10,7 @@ from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.world import Namespace, World
 from makini_operator.kube.owners import Owned
 from makini_operator.makini import MakiniError
+from makini_operator.manifests.sync_run import RunRecord
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.pool import CreditPool
 
@@ -34,10 +35,11 @@ class Wiring:
         self._lead, self._stop, self._close = lead, stop, close
         world.connections.listen(self._connection_changed)
         world.pools.listen(self._pool_changed)
-        world.secrets.listen(self._child_changed)
-        world.cron_jobs.listen(self._child_changed)
-        world.roles.listen(self._child_changed)
-        world.role_bindings.listen(self._child_changed)
+        world.children.secrets.listen(self._child_changed)
+        world.children.cron_jobs.listen(self._child_changed)
+        world.children.roles.listen(self._child_changed)
+        world.children.role_bindings.listen(self._child_changed)
+        world.children.sync_runs.listen(self._sync_run_changed)
         world.namespaces.listen(self._namespace_changed)
 
     def _connection_changed(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
@@ -78,6 +80,12 @@ class Wiring:
         for found in (before, after):
             if found is not None and self._world.connections.get(found.owner_uid):
                 self._world.queue.add(found.owner_uid)
+
+    def _sync_run_changed(self, _: RunRecord | None, after: RunRecord | None) -> None:
+        """A run that has ended is told in its connection's status."""
+        cron_job = self._world.children.cron_jobs.get(after.owner_uid) if after and after.finished_at else None
+        if cron_job is not None:
+            self._child_changed(None, cron_job)
 
     def _namespace_changed(self, before: Namespace | None, after: Namespace | None) -> None:
         """Its labels decide which pools its connections may use."""

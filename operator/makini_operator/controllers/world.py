@@ -11,34 +11,25 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from makini_operator.controllers.accounts import Account, AccountKey
+from makini_operator.controllers.children import Children, take
 from makini_operator.controllers.installation import Installation
 from makini_operator.kube.api import (
     CONNECTIONS,
-    CRON_JOBS,
     NAMESPACES,
     POOLS,
-    ROLE_BINDINGS,
-    ROLES,
-    SECRETS,
     KubeApi,
     Object,
-    Resource,
 )
 from makini_operator.kube.errors import NotFound
 from makini_operator.kube.events import EventRecorder
-from makini_operator.kube.owners import OwnerIndex
-from makini_operator.kube.store import ObjectStore, Stored
+from makini_operator.kube.store import ObjectStore
 from makini_operator.lifecycle import marker
-from makini_operator.manifests import readers, secret, workflow
-from makini_operator.manifests.ownership import MANAGED_SELECTOR
-from makini_operator.manifests.readers import GrantRecord
-from makini_operator.manifests.secret import SecretRecord
-from makini_operator.manifests.workflow import CronJobRecord
+from makini_operator.manifests.sync import NO_SYNCS, SyncImage
 from makini_operator.resources.base import ObjectMeta
 from makini_operator.resources.connection import Environment, MakiniConnection
 from makini_operator.resources.pool import CreditPool
@@ -47,7 +38,6 @@ if TYPE_CHECKING:
     from makini_operator.controllers.allocator import Allocator
     from makini_operator.controllers.workqueue import WorkQueue
 
-T = TypeVar("T", bound=Stored)
 _logger = logging.getLogger(__name__)
 
 
@@ -68,15 +58,13 @@ class World:
     events: EventRecorder
     make_account: Callable[[AccountKey], Account]
     queue: WorkQueue
+    sync_image: SyncImage = NO_SYNCS
 
     def __post_init__(self) -> None:
         self.incarnation = uuid.uuid4().hex[:16]
         self.connections: ObjectStore[MakiniConnection] = ObjectStore()
         self.pools: ObjectStore[CreditPool] = ObjectStore()
-        self.secrets: ObjectStore[SecretRecord] = ObjectStore()
-        self.cron_jobs: ObjectStore[CronJobRecord] = ObjectStore()
-        self.roles: ObjectStore[GrantRecord] = ObjectStore()
-        self.role_bindings: ObjectStore[GrantRecord] = ObjectStore()
+        self.children = Children(self.api, self.installation)
         self.namespaces: ObjectStore[Namespace] = ObjectStore()
         self.accounts: dict[AccountKey, Account] = {}
         self.allocators: dict[str, Allocator] = {}
@@ -84,10 +72,6 @@ class World:
         self._tag_by_uid: dict[str, str] = {}
         self._uid_by_home: dict[str, str] = {}
         self._unreadable: dict[str, str] = {}
-        self._secret_owners = OwnerIndex(self.secrets)
-        self._cron_job_owners = OwnerIndex(self.cron_jobs)
-        self._role_owners = OwnerIndex(self.roles)
-        self._role_binding_owners = OwnerIndex(self.role_bindings)
         self.connections.listen(self._keep_tags)
 
     # --- taking in what Kubernetes says ----------------------------------------------------------------------------
@@ -95,7 +79,7 @@ class World:
     def take_connection(self, obj: Object) -> MakiniConnection | None:
         """Put a connection into the store; None if it cannot be read, which is logged once for each version."""
         try:
-            return _take(self.connections, obj, MakiniConnection.parse)
+            return take(self.connections, obj, MakiniConnection.parse)
         except ValidationError as error:
             self._remember_unreadable(obj)
             _logger.warning("MakiniConnection %s is unreadable: %s", _name(obj), _in_short(error))
@@ -104,30 +88,14 @@ class World:
     def take_pool(self, obj: Object) -> CreditPool | None:
         """Put a pool into the store; None if it cannot be read."""
         try:
-            return _take(self.pools, obj, CreditPool.parse)
+            return take(self.pools, obj, CreditPool.parse)
         except ValidationError as error:
             _logger.warning("CreditPool %s is unreadable: %s", _name(obj), _in_short(error))
             return None
 
-    def take_secret(self, obj: Object) -> SecretRecord:
-        """Put what may be remembered of a Secret into the store."""
-        return _take(self.secrets, obj, lambda raw: secret.record(raw, self.installation.key))
-
-    def take_cron_job(self, obj: Object) -> CronJobRecord:
-        """Put what is remembered of a CronJob into the store."""
-        return _take(self.cron_jobs, obj, workflow.record)
-
-    def take_role(self, obj: Object) -> GrantRecord:
-        """Put what is remembered of a Role into the store."""
-        return _take(self.roles, obj, readers.record)
-
-    def take_role_binding(self, obj: Object) -> GrantRecord:
-        """Put what is remembered of a RoleBinding into the store."""
-        return _take(self.role_bindings, obj, readers.record)
-
     def take_namespace(self, obj: Object) -> Namespace:
         """Put what is remembered of a namespace into the store."""
-        return _take(self.namespaces, obj, lambda raw: Namespace(ObjectMeta.model_validate(raw["metadata"])))
+        return take(self.namespaces, obj, lambda raw: Namespace(ObjectMeta.model_validate(raw["metadata"])))
 
     async def labels_of(self, namespace: str) -> dict[str, str]:
         """The labels of a namespace, by a read if no event has told of it yet. Raises `KubeError`."""
@@ -158,15 +126,7 @@ class World:
         namespaces = await self.api.list_through(NAMESPACES, self.take_namespace)
         self.namespaces.replace_all(namespaces, known_before=known_namespaces)
         await self.relist_connections()
-        await self._relist(SECRETS, self.secrets, self.take_secret)
-        await self._relist(CRON_JOBS, self.cron_jobs, self.take_cron_job)
-        await self._relist(ROLES, self.roles, self.take_role)
-        await self._relist(ROLE_BINDINGS, self.role_bindings, self.take_role_binding)
-
-    async def _relist(self, resource: Resource, store: ObjectStore[T], take: Callable[[Object], T]) -> None:
-        """Read all children of one kind."""
-        known = store.uids()
-        store.replace_all(await self.api.list_through(resource, take, selector=MANAGED_SELECTOR), known_before=known)
+        await self.children.relist()
 
     # --- who belongs to whom ---------------------------------------------------------------------------------------
 
@@ -254,22 +214,6 @@ class World:
             self.installation.key, namespace=meta.get("namespace", ""), name=meta["name"], uid=meta["uid"]
         )
 
-    def secrets_of(self, uid: str) -> list[SecretRecord]:
-        """Secrets known to be controlled by this connection."""
-        return self._secret_owners.of(uid)
-
-    def cron_jobs_of(self, uid: str) -> list[CronJobRecord]:
-        """CronJobs with our label that are controlled by this connection."""
-        return self._cron_job_owners.of(uid)
-
-    def roles_of(self, uid: str) -> list[GrantRecord]:
-        """Roles with our label that are controlled by this connection."""
-        return self._role_owners.of(uid)
-
-    def role_bindings_of(self, uid: str) -> list[GrantRecord]:
-        """RoleBindings with our label that are controlled by this connection."""
-        return self._role_binding_owners.of(uid)
-
     def _keep_tags(self, before: MakiniConnection | None, after: MakiniConnection | None) -> None:
         if after is not None and before is None:
             meta = after.metadata
@@ -296,12 +240,6 @@ def account_key(pool: CreditPool, environment: Environment) -> AccountKey | None
     if account.sandbox is None:
         return None
     return AccountKey(account.sandbox.url, account.sandbox.credentials_secret_ref.name)
-
-
-def _take(store: ObjectStore[T], obj: Object, parse: Callable[[Object], T]) -> T:
-    """Put an object into its store; what is known already is not parsed again."""
-    meta = obj["metadata"]
-    return store.known(meta["uid"], meta["resourceVersion"]) or store.put(parse(obj))
 
 
 async def cancel(task: asyncio.Task[None] | None) -> None:

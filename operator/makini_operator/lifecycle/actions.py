@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from makini_operator.lifecycle.observation import Scheduled
 from makini_operator.resources.connection import MakiniConnectionStatus
 from makini_operator.resources.pool import Tier
 from makini_operator.resources.token import TargetKind
@@ -120,26 +121,35 @@ class DeleteSecret:
 
 
 @dataclass(frozen=True)
-class TryWorkflows:
-    """Try out the CronJobs of all workflows on the API server, without effect."""
+class TryCronJobs:
+    """Try out the CronJobs of all workflows and syncs on the API server, without effect."""
 
 
 @dataclass(frozen=True)
-class ApplyWorkflow:
-    """Create the CronJob of this workflow, or restore it."""
+class ApplyCronJob:
+    """Create the CronJob of this workflow or sync, or restore it."""
 
-    workflow: str
+    item: Scheduled
 
 
 @dataclass(frozen=True)
 class DeleteCronJob:
-    """Remove a CronJob of ours, and in the background what it has started."""
+    """Remove a CronJob of ours, and what it has started."""
 
-    name: str
+    found: Scheduled
 
 
 @dataclass(frozen=True)
-class EndWorkflows:
+class StartSyncs:
+    """Start a run of these syncs now, once for this request; `is_full`: they read everything again."""
+
+    names: tuple[str, ...]
+    request: str
+    is_full: bool
+
+
+@dataclass(frozen=True)
+class EndRuns:
     """Remove all CronJobs, Jobs and pods of ours at once."""
 
 
@@ -161,10 +171,11 @@ Action = (
     | RemoveStore
     | RepairSecret
     | DeleteSecret
-    | TryWorkflows
-    | ApplyWorkflow
+    | TryCronJobs
+    | ApplyCronJob
     | DeleteCronJob
-    | EndWorkflows
+    | StartSyncs
+    | EndRuns
 )
 
 

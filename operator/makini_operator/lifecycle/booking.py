@@ -9,12 +9,12 @@ from makini_operator.credits.ledger import Obstacle
 from makini_operator.credits.price import NotOffered, Price, price
 from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle.actions import ListAccount, Plan, RequestCredits
+from makini_operator.lifecycle.cron_jobs import cron_job_obstacle
 from makini_operator.lifecycle.observation import Observation, PoolView, SecretState
 from makini_operator.lifecycle.opening import next_intent
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.steps import LOOK_AGAIN, connecting, held_up, secret_conflict, stuck, working
 from makini_operator.lifecycle.words import credits_in_words
-from makini_operator.lifecycle.workflows import workflow_obstacle
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import Claim, Environment, MakiniConnectionStatus, Phase, Waiting
 from makini_operator.resources.reasons import Reason
@@ -53,7 +53,7 @@ def _obstacle(o: Observation, pool: PoolView, cost: Price, now: datetime) -> Pla
         return secret_conflict(o, now)
     if o.is_login_present is False:
         return _no_login(o, now)
-    return workflow_obstacle(o, now) or _pool_obstacle(o, pool, now)
+    return cron_job_obstacle(o, now) or _pool_obstacle(o, pool, now)
 
 
 def _pool_obstacle(o: Observation, pool: PoolView, now: datetime) -> Plan | None:

@@ -1,6 +1,6 @@
 """The way down: deletion, or `connected: false`.
 
-Workflows and Secret go at once, whether or not Makini answers. Then the connection is closed at
+Syncs, workflows and Secret go at once, whether or not Makini answers. Then the connection is closed at
 Makini and the account listed until no connection with our marker is left; only then one
 status write gives up claim, id and intent together, and the finalizer follows in a write of
 its own. Nothing is needed from the namespace: its Secrets may have vanished first.
@@ -17,7 +17,7 @@ from makini_operator.lifecycle.actions import (
     Action,
     Close,
     DeleteSecret,
-    EndWorkflows,
+    EndRuns,
     ListAccount,
     Plan,
     RemoveFinalizer,
@@ -101,10 +101,10 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
 
 
 def _children(o: Observation, now: datetime) -> list[tuple[Action, Reason]]:
-    """What has to go, and what a refusal is called: workflows first, because they use the token."""
+    """What has to go, and what a refusal is called: runs first, because they use the token."""
     children: list[tuple[Action, Reason]] = []
-    if o.workflows.is_anything_left:
-        children.append((EndWorkflows(), Reason.WORKFLOW_REFUSED))
+    if o.cron_jobs.is_anything_left:
+        children.append((EndRuns(), Reason.WORKFLOW_REFUSED))
     if o.readers.is_anything_there and refusal(o, Reason.READERS_REFUSED, now):  # it names the Secret
         return children
     names = list(o.superseded_secrets)

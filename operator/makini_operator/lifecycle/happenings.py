@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from makini_operator.lifecycle.sync_report import in_words
 from makini_operator.lifecycle.token_report import is_short_lived
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.sync_status import SyncResult
 from makini_operator.resources.token_status import Previous
 
 
@@ -29,7 +31,7 @@ def happenings(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> tupl
     """The events between two statuses of one connection, in order."""
     kinds = (_granted, _connected, _short_lived, _rotated, _previous_ended, _disconnected, _returned, _stalled)
     found = (kind(old, new) for kind in kinds)
-    return tuple(happening for happening in found if happening)
+    return (*(happening for happening in found if happening), *_synced(old, new))
 
 
 def _granted(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happening | None:
@@ -101,3 +103,15 @@ def _stalled(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happen
     if after is None or (before is not None and before.reason == after.reason):
         return None
     return Happening(after.reason, after.message, is_warning=True)
+
+
+def _synced(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> list[Happening]:
+    """A sync that begins to fail, and one that has stopped failing."""
+    before = {sync.name: sync.last_result for sync in old.syncs or []}
+    found = []
+    for sync in new.syncs or []:
+        if sync.last_result is SyncResult.FAILED and before.get(sync.name) is not SyncResult.FAILED:
+            found.append(Happening(Reason.SYNC_FAILED, in_words([sync]), is_warning=True))
+        if sync.last_result is SyncResult.SUCCEEDED and before.get(sync.name) is SyncResult.FAILED:
+            found.append(Happening(Reason.SYNC_SUCCEEDED, f"sync {sync.name} succeeds again"))
+    return found

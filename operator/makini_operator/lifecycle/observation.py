@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 from makini_operator.credits.ledger import Grant
 from makini_operator.credits.queue import Notice
@@ -140,20 +140,59 @@ class WorkloadView:
     """What it waits for, or what is wrong."""
 
 
-@dataclass(frozen=True)
-class WorkflowsView:
-    """The CronJobs of the workflows, and what they have started."""
+class RunKind(StrEnum):
+    """What a CronJob of ours runs."""
 
-    problem: str
-    """What is wrong with a job template, so that it cannot even be tried out; empty: nothing."""
+    WORKFLOW = "workflow"
+    SYNC = "sync"
+
+
+@dataclass(frozen=True, order=True)
+class Scheduled:
+    """One workflow or sync of the spec, or a CronJob of ours that is left of one."""
+
+    kind: RunKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class CronJobsView:
+    """The CronJobs of workflows and syncs, and what they have started."""
+
+    problems: Mapping[RunKind, str]
+    """What is wrong, so that it cannot even be tried out."""
     are_accepted: bool
     """The API server has accepted the CronJobs of exactly this spec in a dry run."""
-    to_apply: tuple[str, ...]
-    """Workflows whose CronJob is missing or not as it should be."""
-    superseded: tuple[str, ...]
-    """Names of CronJobs of ours that the spec does not ask for any more."""
+    to_apply: tuple[Scheduled, ...]
+    """Those whose CronJob is missing or not as it should be."""
+    superseded: tuple[Scheduled, ...]
+    """CronJobs of ours, by their names, that the spec does not ask for any more."""
     is_anything_left: bool
     """CronJobs, Jobs or pods of ours exist that nobody has deleted yet; looked for on the way down only."""
+
+
+@dataclass(frozen=True)
+class SyncRun:
+    """The last run of a sync that has ended."""
+
+    has_succeeded: bool
+    finished_at: datetime
+    message: str
+    """What it did, or why it failed; empty if it did not say, or was not asked."""
+
+
+@dataclass(frozen=True)
+class SyncsView:
+    """The syncs of the spec: their CronJobs, and how their last runs ended."""
+
+    cron_jobs: Mapping[str, str] = field(default_factory=dict)
+    """Name of the CronJob of each sync, in the order of the spec."""
+    last: Mapping[str, SyncRun] = field(default_factory=dict)
+    started: tuple[str, ...] = ()
+    """Values of request annotations for which this process has started runs."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +210,7 @@ class Observation:
     secret: SecretView
     superseded_secrets: tuple[str, ...]
     """Names of Secrets of ours that the spec does not name any more."""
-    workflows: WorkflowsView
+    cron_jobs: CronJobsView
     refusals: Mapping[Reason, Trouble]
     """Children that the API server has refused to take or to give up, by what is shown for it."""
     is_login_present: bool | None
@@ -192,5 +231,6 @@ class Observation:
     """Whether Makini accepts the previous token; None: not asked."""
     readers: ReadersView = ReadersView()
     stores: StoresView = StoresView()
+    syncs: SyncsView = SyncsView()
     workloads: Mapping[RestartTarget, WorkloadView] = field(default_factory=dict)
     """Looked at only while a rotation is under way, and only up to the first that is not done."""

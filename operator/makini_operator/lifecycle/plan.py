@@ -1,7 +1,7 @@
 """What to do next for one connection.
 
 Up: finalizer → credits and intent (one status write) → one POST → id recorded → metadata →
-token in the Secret → workflows → status. Down: `down.py`. Each call looks at the whole
+token in the Secret → workflows and syncs → status. Down: `down.py`. Each call looks at the whole
 situation anew, so it does not matter where an earlier process stopped: every external
 effect is preceded by a durable record of the intent, and every record can be continued.
 """

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from makini_operator.lifecycle.sync_report import syncs_healthy
 from makini_operator.lifecycle.token_report import token_ready
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import Finding, find, finding, merge
@@ -43,7 +44,7 @@ def tell(
     """The status that says `report`; `facts` are fields of the status that change with it."""
     generation = connection.metadata.generation
     changed = connection.status.model_copy(update=facts or {})
-    findings = [*_headline(report), *_details(changed, report)]
+    findings = [*_headline(report), *_details(changed, report), *syncs_healthy(connection, changed, report)]
     conditions = merge(connection.status.conditions or [], findings, generation=generation, now=now)
     return changed.model_copy(
         update={"observed_generation": generation, "phase": report.phase, "conditions": list(conditions)}

@@ -15,6 +15,8 @@ from makini_operator.resources.token_status import HandledRequests
 
 ROTATE = f"{GROUP}/rotate-requested-at"
 REVOKE = f"{GROUP}/revoke-requested-at"
+SYNC = f"{GROUP}/sync-requested-at"
+FULL_SYNC = f"{GROUP}/full-sync-requested-at"
 LONGEST = 64
 """Characters of an annotation that are looked at."""
 
@@ -31,6 +33,14 @@ def revocation_request(o: Observation) -> str | None:
     return _open_request(o.connection, REVOKE, handled.revoke_at if handled else None)
 
 
+def sync_request(o: Observation, *, is_full: bool) -> str | None:
+    """The value of a request to run all syncs now, or to read everything again, that was not acted on yet."""
+    handled = o.connection.status.handled
+    if is_full:
+        return _open_request(o.connection, FULL_SYNC, handled.full_sync_at if handled else None)
+    return _open_request(o.connection, SYNC, handled.sync_at if handled else None)
+
+
 def handled(connection: MakiniConnection, **changes: str) -> HandledRequests:
     """`status.handled` with these values."""
     return (connection.status.handled or HandledRequests()).model_copy(update=changes)
@@ -38,7 +48,11 @@ def handled(connection: MakiniConnection, **changes: str) -> HandledRequests:
 
 def complaint(connection: MakiniConnection) -> str:
     """What is wrong with a request's annotation, for the message; empty: nothing."""
-    wrong = [name for name in (ROTATE, REVOKE) if _value(connection, name) and _moment(connection, name) is None]
+    wrong = [
+        name
+        for name in (ROTATE, REVOKE, SYNC, FULL_SYNC)
+        if _value(connection, name) and _moment(connection, name) is None
+    ]
     if not wrong:
         return ""
     return (

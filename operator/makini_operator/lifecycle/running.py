@@ -1,4 +1,4 @@
-"""A connection that is open: its metadata, its token's Secret and who may read it, its workflows."""
+"""A connection that is open: its metadata, its token's Secret and who may read it, its workflows and syncs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from makini_operator.lifecycle.actions import (
     RepairSecret,
     SendMetadata,
 )
+from makini_operator.lifecycle.cron_jobs import cron_job_chores, cron_job_trouble
 from makini_operator.lifecycle.ended import ended_remotely
 from makini_operator.lifecycle.observation import Observation, PoolView, SecretState, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.requests import complaint
 from makini_operator.lifecycle.sharing import readers_chores, sharing_trouble, store_chores, stores_recorded, withdrawal
 from makini_operator.lifecycle.steps import LOOK_AGAIN, held_up, marker_lost, refusal, secret_conflict
+from makini_operator.lifecycle.syncs import requests_handled, start_chores, sync_failure, sync_statuses
 from makini_operator.lifecycle.token_times import TokenTimes, times
-from makini_operator.lifecycle.workflows import workflow_chores, workflow_trouble
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import Phase
 from makini_operator.resources.reasons import Reason
@@ -98,8 +99,9 @@ def _with_token(o: Observation, pool: PoolView, now: datetime) -> Plan:
     token = _token_status(o, due)
     facts: dict[str, Any] = {"token": token, "endpoint": o.endpoint, "metadata_digest": o.metadata_digest}
     facts |= {"intent": None, "waiting": None, "stores": stores_recorded(o)}
+    facts |= {"syncs": sync_statuses(o), "handled": requests_handled(o)}
     again = _look_again(o, due, now)
-    trouble = workflow_trouble(o, now) or sharing_trouble(o, now) or rotation.rollout_trouble(o, now)
+    trouble = cron_job_trouble(o, now) or sharing_trouble(o, now) or rotation.rollout_trouble(o, now)
     chores = _chores_with_token(o, token, now)
     if chores:
         return Plan(actions=chores) if pool.is_led else Plan()
@@ -107,16 +109,20 @@ def _with_token(o: Observation, pool: PoolView, now: datetime) -> Plan:
         progress = Progress.STUCK if trouble.retry_at is None else Progress.WORKING
         report = Report(Phase.ACTIVE, progress, trouble.reason, f"{trouble.message}; {_connected(o)}")
         return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=min(LOOK_AGAIN, again))
-    report = Report(Phase.ACTIVE, Progress.DONE, Reason.CONNECTED, _connected(o))
+    failure = sync_failure(o.connection, facts["syncs"])
+    if failure:
+        report = Report(Phase.ACTIVE, Progress.STUCK, failure.reason, f"{failure.message}; {_connected(o)}")
+    else:
+        report = Report(Phase.ACTIVE, Progress.DONE, Reason.CONNECTED, _connected(o))
     return Plan(status=tell(o.connection, report, now=now, facts=facts), requeue_after=again)
 
 
 def _chores_with_token(o: Observation, token: TokenStatus, now: datetime) -> tuple[Action, ...]:
     """Each part goes on although another is in trouble."""
     shared = (*readers_chores(o, now), *store_chores(o, now))
-    workflows = () if workflow_trouble(o, now) else workflow_chores(o)
+    scheduled = cron_job_chores(o, now) or start_chores(o, now)
     is_recorded = token.rotation == rotation.progress_of(o.connection)
-    return (*shared, *workflows, *(rotation.restart(o, now) if is_recorded else ()))
+    return (*shared, *scheduled, *(rotation.restart(o, now) if is_recorded else ()))
 
 
 def _token_status(o: Observation, due: TokenTimes) -> TokenStatus:
@@ -152,7 +158,7 @@ def _connected(o: Observation) -> str:
     spec = o.connection.spec
     words = [f"connected to {spec.system.name}; the token is in Secret {o.connection.secret_name}"]
     if spec.suspend:
-        words.append("suspended: workflows and renewal pause")
+        words.append("suspended: syncs, workflows and renewal pause")
     rollout = rotation.awaited(o)
     if rollout:
         words.append(f"after the rotation of the token, {rollout}")

@@ -8,13 +8,13 @@ from makini_operator.credits.ledger import Grant, Obstacle
 from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle.actions import Plan
 from makini_operator.lifecycle.observation import (
+    CronJobsView,
     Observation,
     PoolView,
     RemoteView,
     SecretState,
     SecretView,
     Trouble,
-    WorkflowsView,
 )
 from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.conditions import Condition, find
@@ -90,7 +90,7 @@ POOL = PoolView(
     trouble=None,
 )
 
-NO_WORKFLOWS = WorkflowsView(problem="", are_accepted=True, to_apply=(), superseded=(), is_anything_left=False)
+NO_CRON_JOBS = CronJobsView(problems={}, are_accepted=True, to_apply=(), superseded=(), is_anything_left=False)
 NOT_LISTED = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 GRANT = Grant(uid="acme-uid", resource_version="1", amount=4, tier=Tier.III)
 NO_SECRET = SecretView(SecretState.ABSENT)
@@ -126,7 +126,7 @@ _USUAL = Observation(
     secret=NO_SECRET,
     adoptable=None,
     superseded_secrets=(),
-    workflows=NO_WORKFLOWS,
+    cron_jobs=NO_CRON_JOBS,
     refusals={},
     is_login_present=True,
     may_post=False,

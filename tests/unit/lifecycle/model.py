@@ -18,8 +18,8 @@ from tests.unit.lifecycle.builders import (
     FOREIGN,
     INTACT,
     LIFE,
+    NO_CRON_JOBS,
     NO_SECRET,
-    NO_WORKFLOWS,
     NOT_LISTED,
     NOW,
     POOL,
@@ -34,13 +34,15 @@ from makini_operator.credits.queue import Notice
 from makini_operator.lifecycle import actions
 from makini_operator.lifecycle.marker import Marker
 from makini_operator.lifecycle.observation import (
+    CronJobsView,
     Observation,
     ReadersView,
     RemoteView,
+    RunKind,
+    Scheduled,
     SecretState,
     SecretView,
     Trouble,
-    WorkflowsView,
     WorkloadState,
     WorkloadView,
 )
@@ -52,7 +54,7 @@ from makini_operator.resources.reasons import Reason
 from makini_operator.resources.token import RestartTarget, TargetKind
 
 TAG, HOME = "tag", "home"
-WORKFLOW = "nightly"
+WORKFLOW = Scheduled(RunKind.WORKFLOW, "nightly")
 TARGET = RestartTarget(kind=TargetKind.DEPLOYMENT, name="erp")
 TOKEN = {"rolloutRestart": [TARGET.dump()], "readers": [{"serviceAccountName": "erp"}]}
 LIMIT = 12
@@ -287,7 +289,7 @@ class TheWorld:
             secret=self._secret(),
             adoptable=None,
             superseded_secrets=(),
-            workflows=self._workflows(is_ending=self._is_ending(remote)),
+            cron_jobs=self._cron_jobs(is_ending=self._is_ending(remote)),
             refusals={},
             is_login_present=True,
             may_post=is_mine and intent is not None and intent.attempt == memory.fresh_attempt,
@@ -343,12 +345,12 @@ class TheWorld:
             or self.status.revocation is not None
         )
 
-    def _workflows(self, *, is_ending: bool) -> WorkflowsView:
+    def _cron_jobs(self, *, is_ending: bool) -> CronJobsView:
         """Runs are looked for on the way down only."""
         if is_ending:
-            return replace(NO_WORKFLOWS, is_anything_left=self.has_cron_job or self.is_run_alive)
+            return replace(NO_CRON_JOBS, is_anything_left=self.has_cron_job or self.is_run_alive)
         are_accepted = self.has_cron_job or self.memory.has_tried_workflow
-        return replace(NO_WORKFLOWS, are_accepted=are_accepted, to_apply=() if self.has_cron_job else (WORKFLOW,))
+        return replace(NO_CRON_JOBS, are_accepted=are_accepted, to_apply=() if self.has_cron_job else (WORKFLOW,))
 
     def _perform(self, action: actions.Action, seen: Observation) -> bool:
         """Do it; returns whether it failed."""
@@ -370,7 +372,7 @@ class TheWorld:
                 self.secret, self.previous_until = None, None
             case actions.RemoveReaders() | actions.ApplyReaders() | actions.DropPrevious() | actions.RestartWorkload():
                 self._perform_about_token(action)
-            case actions.TryWorkflows() | actions.ApplyWorkflow() | actions.EndWorkflows():
+            case actions.TryCronJobs() | actions.ApplyCronJob() | actions.EndRuns():
                 self._perform_on_workflow(action)
             case _:
                 return self._perform_at_makini(action, seen)
@@ -392,14 +394,14 @@ class TheWorld:
 
     def _perform_on_workflow(self, action: actions.Action) -> None:
         match action:
-            case actions.TryWorkflows():
+            case actions.TryCronJobs():
                 self.memory.has_tried_workflow = True
-            case actions.ApplyWorkflow(name):
-                assert name == WORKFLOW, f"there is no workflow {name}"
+            case actions.ApplyCronJob(item):
+                assert item == WORKFLOW, f"there is no {item}"
                 assert not self.is_going_down(), "a workflow is started on the way down"
                 assert self.secret is not None, "a workflow is started before its token is published"
                 self.has_cron_job = True
-            case actions.EndWorkflows():
+            case actions.EndRuns():
                 self.has_cron_job = self.is_run_alive = False
 
     def _perform_at_makini(self, action: actions.Action, seen: Observation) -> bool:

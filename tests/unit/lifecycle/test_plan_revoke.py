@@ -8,8 +8,8 @@ import pytest
 from tests.unit.lifecycle.builders import (
     FOREIGN,
     INTACT,
+    NO_CRON_JOBS,
     NO_SECRET,
-    NO_WORKFLOWS,
     NOT_LISTED,
     NOW,
     UNREACHABLE,
@@ -25,7 +25,7 @@ from makini_operator.lifecycle.actions import (
     ApplyReaders,
     Close,
     DeleteSecret,
-    EndWorkflows,
+    EndRuns,
     ListAccount,
     Plan,
     RemoveReaders,
@@ -85,12 +85,12 @@ def test_a_request_that_was_acted_on_is_not_acted_on_again() -> None:
 
 
 def test_whatever_uses_the_token_goes_first_and_rights_before_the_secret() -> None:
-    left = replace(NO_WORKFLOWS, is_anything_left=True)
-    everything = seen(REVOKING, readers=READERS, workflows=left, stores=StoresView(to_remove=("copy",)))
+    left = replace(NO_CRON_JOBS, is_anything_left=True)
+    everything = seen(REVOKING, readers=READERS, cron_jobs=left, stores=StoresView(to_remove=("copy",)))
     assert plan(everything, NOW).actions == (
         RemoveReaders(),
         RemoveStore("copy"),
-        EndWorkflows(),
+        EndRuns(),
         DeleteSecret("acme-makini"),
     )
 

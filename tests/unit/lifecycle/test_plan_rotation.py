@@ -38,8 +38,8 @@ from makini_operator.lifecycle.requests import ROTATE
 from makini_operator.lifecycle.token_times import times
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection import MakiniConnection
-from makini_operator.resources.reasons import ConditionType
 from makini_operator.resources.durations import parse_duration
+from makini_operator.resources.reasons import ConditionType
 from makini_operator.resources.token import RestartTarget, TargetKind
 
 TOKEN = {
@@ -280,7 +280,7 @@ def test_fifty_random_harmless_edits_begin_nothing() -> None:
             [
                 {"metadata": {"n": str(chance.random())}},
                 {"priority": chance.randint(0, 9)},
-                {"workflows": []},
+                {"cron_jobs": []},
                 {"token": {"readers": [{"serviceAccountName": f"sa-{chance.randint(0, 9)}"}]}},
                 {"token": {"secretTemplate": {"labels": {"n": str(chance.randint(0, 9))}}}},
                 {"token": WITH_TARGETS},

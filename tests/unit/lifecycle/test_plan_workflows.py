@@ -13,8 +13,8 @@ from tests.unit.lifecycle.builders import (
     INTACT,
     INTENT,
     LIFE,
+    NO_CRON_JOBS,
     NO_SECRET,
-    NO_WORKFLOWS,
     NOT_LISTED,
     NOW,
     TOKEN,
@@ -33,11 +33,11 @@ from tests.unit.lifecycle.builders import (
 )
 
 from makini_operator.lifecycle.actions import (
-    ApplyWorkflow,
+    ApplyCronJob,
     Close,
     DeleteCronJob,
     DeleteSecret,
-    EndWorkflows,
+    EndRuns,
     ListAccount,
     Open,
     Plan,
@@ -45,13 +45,23 @@ from makini_operator.lifecycle.actions import (
     RemoveFinalizer,
     RepairSecret,
     RequestCredits,
-    TryWorkflows,
+    TryCronJobs,
 )
-from makini_operator.lifecycle.observation import Observation, RemoteView, SecretState, SecretView, Trouble
+from makini_operator.lifecycle.observation import (
+    Observation,
+    RemoteView,
+    RunKind,
+    Scheduled,
+    SecretState,
+    SecretView,
+    Trouble,
+)
 from makini_operator.lifecycle.plan import plan
 from makini_operator.lifecycle.steps import LOOK_AGAIN
 from makini_operator.resources.reasons import Reason
 
+ORDERS = Scheduled(RunKind.WORKFLOW, "orders")
+OLD = Scheduled(RunKind.WORKFLOW, "acme-old-1")
 UP: dict[str, Any] = {
     "observedGeneration": 1,
     "credits": CLAIM,
@@ -62,10 +72,12 @@ UP: dict[str, Any] = {
 }
 REFUSED = {Reason.WORKFLOW_REFUSED: Trouble(Reason.WORKFLOW_REFUSED, "says Kubernetes", NOW + timedelta(seconds=9))}
 OVERDUE = {Reason.WORKFLOW_REFUSED: Trouble(Reason.WORKFLOW_REFUSED, "said Kubernetes", NOW - timedelta(seconds=1))}
-UNTRIED = replace(NO_WORKFLOWS, are_accepted=False, to_apply=("orders",))
-MISSING = replace(NO_WORKFLOWS, to_apply=("orders",))
-BROKEN = replace(NO_WORKFLOWS, problem="workflow orders: jobTemplate: env must be a list", are_accepted=False)
-LEFT = replace(NO_WORKFLOWS, is_anything_left=True)
+UNTRIED = replace(NO_CRON_JOBS, are_accepted=False, to_apply=(ORDERS,))
+MISSING = replace(NO_CRON_JOBS, to_apply=(ORDERS,))
+BROKEN = replace(
+    NO_CRON_JOBS, problems={RunKind.WORKFLOW: "workflow orders: jobTemplate: env must be a list"}, are_accepted=False
+)
+LEFT = replace(NO_CRON_JOBS, is_anything_left=True)
 
 
 def running(**changes: Any) -> Observation:
@@ -74,7 +86,7 @@ def running(**changes: Any) -> Observation:
 
 
 def ending(**changes: Any) -> Observation:
-    defaults: dict[str, Any] = {"remote": remote("c1"), "secret": INTACT, "workflows": LEFT}
+    defaults: dict[str, Any] = {"remote": remote("c1"), "secret": INTACT, "cron_jobs": LEFT}
     return observation(going_down(UP), **(defaults | changes))
 
 
@@ -82,12 +94,12 @@ def ending(**changes: Any) -> Observation:
 
 
 def test_they_are_tried_out_before_credits_are_asked_for() -> None:
-    assert plan(observation(workflows=UNTRIED), NOW) == Plan(actions=(TryWorkflows(),))
-    (asked,) = plan(observation(workflows=MISSING), NOW).actions
+    assert plan(observation(cron_jobs=UNTRIED), NOW) == Plan(actions=(TryCronJobs(),))
+    (asked,) = plan(observation(cron_jobs=MISSING), NOW).actions
     assert isinstance(asked, RequestCredits)
 
 
-@pytest.mark.parametrize("changes", [{"workflows": BROKEN}, {"workflows": UNTRIED, "refusals": REFUSED}])
+@pytest.mark.parametrize("changes", [{"cron_jobs": BROKEN}, {"cron_jobs": UNTRIED, "refusals": REFUSED}])
 def test_a_bad_template_is_stalled_and_asks_for_nothing(changes: dict[str, Any]) -> None:
     decided = plan(observation(**changes), NOW)
     assert decided.actions == ()
@@ -96,28 +108,28 @@ def test_a_bad_template_is_stalled_and_asks_for_nothing(changes: dict[str, Any])
 
 
 def test_after_a_while_it_is_tried_again() -> None:
-    assert plan(observation(workflows=UNTRIED, refusals=OVERDUE), NOW) == Plan(actions=(TryWorkflows(),))
+    assert plan(observation(cron_jobs=UNTRIED, refusals=OVERDUE), NOW) == Plan(actions=(TryCronJobs(),))
 
 
 # --- while connected ------------------------------------------------------------------------------------------------
 
 
 def test_they_are_written_once_the_token_is_there() -> None:
-    first = plan(running(workflows=MISSING, secret=secret(SecretState.ABSENT)), NOW)
+    first = plan(running(cron_jobs=MISSING, secret=secret(SecretState.ABSENT)), NOW)
     assert first.actions == (PublishToken("c1"),)
-    assert plan(running(workflows=MISSING), NOW).actions == (ApplyWorkflow("orders"),)
+    assert plan(running(cron_jobs=MISSING), NOW).actions == (ApplyCronJob(ORDERS),)
 
 
 def test_what_the_spec_has_dropped_goes_first() -> None:
-    both = replace(MISSING, superseded=("acme-old-1",))
-    assert plan(running(workflows=both), NOW).actions == (DeleteCronJob("acme-old-1"), ApplyWorkflow("orders"))
+    both = replace(MISSING, superseded=(OLD,))
+    assert plan(running(cron_jobs=both), NOW).actions == (DeleteCronJob(OLD), ApplyCronJob(ORDERS))
 
 
 def test_only_the_leader_writes_them() -> None:
-    assert plan(running(workflows=MISSING, pool=pool(is_led=False)), NOW).actions == ()
+    assert plan(running(cron_jobs=MISSING, pool=pool(is_led=False)), NOW).actions == ()
 
 
-@pytest.mark.parametrize("changes", [{"workflows": BROKEN}, {"workflows": MISSING, "refusals": REFUSED}])
+@pytest.mark.parametrize("changes", [{"cron_jobs": BROKEN}, {"cron_jobs": MISSING, "refusals": REFUSED}])
 def test_trouble_with_one_changes_nothing_about_connection_and_token(changes: dict[str, Any]) -> None:
     status = status_of(running(**changes))
     assert shown(status) == ("Stalled", "WorkflowRefused")
@@ -145,7 +157,7 @@ def test_a_suspended_connection_renews_its_token_only_when_it_is_about_to_expire
     "changes", [{}, {"pool": None}, {"pool": pool(trouble=UNREACHABLE), "remote": NOT_LISTED}, {"trouble": UNREACHABLE}]
 )
 def test_they_end_at_once_whether_or_not_makini_answers(changes: dict[str, Any]) -> None:
-    assert plan(ending(**changes), NOW) == Plan(actions=(EndWorkflows(), DeleteSecret("acme-makini")))
+    assert plan(ending(**changes), NOW) == Plan(actions=(EndRuns(), DeleteSecret("acme-makini")))
 
 
 def test_what_kubernetes_does_not_give_up_does_not_hold_up_the_disconnect() -> None:
@@ -166,8 +178,8 @@ def test_what_kubernetes_did_not_give_up_is_tried_again_when_all_else_is_done() 
 
 
 def test_they_end_when_somebody_else_ends_the_connection() -> None:
-    seen = running(remote=remote(gone=True), workflows=LEFT)
-    assert plan(seen, NOW).actions == (EndWorkflows(), DeleteSecret("acme-makini"))
+    seen = running(remote=remote(gone=True), cron_jobs=LEFT)
+    assert plan(seen, NOW).actions == (EndRuns(), DeleteSecret("acme-makini"))
 
 
 # --- what nobody may be sure of -------------------------------------------------------------------------------------
@@ -185,7 +197,7 @@ def test_a_connection_that_was_renamed_at_makini_is_neither_closed_nor_taken_for
     assert shown(status_of(running(remote=renamed))) == ("Ready", "Connected")
     needs_token = running(remote=renamed, secret=secret(SecretState.TOKEN_LOST))
     assert shown(status_of(needs_token)) == ("Stalled", "MarkerLost")
-    held = ending(remote=renamed, workflows=NO_WORKFLOWS, secret=secret(SecretState.ABSENT))
+    held = ending(remote=renamed, cron_jobs=NO_CRON_JOBS, secret=secret(SecretState.ABSENT))
     decided = plan(held, NOW)
     assert decided.actions == ()
     assert status_of(held).credits is not None
@@ -196,7 +208,7 @@ def test_a_connection_that_was_renamed_at_makini_is_neither_closed_nor_taken_for
 
 BOTH_WAYS = pytest.mark.parametrize("deleting", [True, False], ids=["deleted", "connected: false"])
 TROUBLED = pytest.mark.parametrize(
-    "trouble", [{"workflows": BROKEN}, {"workflows": MISSING, "refusals": REFUSED}], ids=["malformed", "refused"]
+    "trouble", [{"cron_jobs": BROKEN}, {"cron_jobs": MISSING, "refusals": REFUSED}], ids=["malformed", "refused"]
 )
 SECRET_KEPT = {Reason.SECRET_REFUSED: Trouble(Reason.SECRET_REFUSED, "kept", NOW + timedelta(seconds=9))}
 RENAMED = RemoteView(is_complete=True, ids=(), is_recorded_absent=False, is_recorded_unmarked=True)
@@ -227,13 +239,13 @@ def test_credits_that_were_granted_meanwhile_are_not_taken_for_a_bad_template(
 
 @pytest.mark.parametrize("grant", [None, GRANT])
 def test_they_are_tried_out_before_a_grant_is_taken(grant: Any) -> None:
-    assert plan(observation(workflows=UNTRIED, grant=grant), NOW) == Plan(actions=(TryWorkflows(),))
+    assert plan(observation(cron_jobs=UNTRIED, grant=grant), NOW) == Plan(actions=(TryCronJobs(),))
 
 
 def test_a_refused_secret_says_nothing_about_workflows() -> None:
-    (asked,) = plan(observation(workflows=MISSING, refusals=SECRET_KEPT), NOW).actions
+    (asked,) = plan(observation(cron_jobs=MISSING, refusals=SECRET_KEPT), NOW).actions
     assert isinstance(asked, RequestCredits)
-    assert plan(running(workflows=MISSING, refusals=SECRET_KEPT), NOW).actions == (ApplyWorkflow("orders"),)
+    assert plan(running(cron_jobs=MISSING, refusals=SECRET_KEPT), NOW).actions == (ApplyCronJob(ORDERS),)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +257,7 @@ def test_a_refused_secret_says_nothing_about_workflows() -> None:
     ],
 )
 def test_what_else_keeps_a_connection_from_credits_is_told_first(changes: dict[str, Any], reason: str) -> None:
-    assert shown(status_of(observation(workflows=BROKEN, **changes)))[1] == reason
+    assert shown(status_of(observation(cron_jobs=BROKEN, **changes)))[1] == reason
 
 
 @TROUBLED
@@ -256,8 +268,8 @@ def test_credits_that_are_held_already_are_used_whatever_becomes_of_the_workflow
 
 
 def test_they_need_makini_neither_to_start_nor_to_be_restored() -> None:
-    seen = running(workflows=MISSING, remote=NOT_LISTED, pool=pool(trouble=UNREACHABLE))
-    assert plan(seen, NOW).actions == (ApplyWorkflow("orders"),)
+    seen = running(cron_jobs=MISSING, remote=NOT_LISTED, pool=pool(trouble=UNREACHABLE))
+    assert plan(seen, NOW).actions == (ApplyCronJob(ORDERS),)
 
 
 @TROUBLED
@@ -282,7 +294,7 @@ def test_trouble_with_one_never_holds_up_a_renewal(trouble: dict[str, Any]) -> N
 
 
 def test_while_connected_what_was_refused_is_applied_again_when_its_time_has_come() -> None:
-    assert plan(running(workflows=MISSING, refusals=OVERDUE), NOW).actions == (ApplyWorkflow("orders"),)
+    assert plan(running(cron_jobs=MISSING, refusals=OVERDUE), NOW).actions == (ApplyCronJob(ORDERS),)
 
 
 def test_suspended_it_says_so_and_when_the_token_is_renewed_and_ends_no_run() -> None:
@@ -294,8 +306,8 @@ def test_suspended_it_says_so_and_when_the_token_is_renewed_and_ends_no_run() ->
     assert decided.status.token is not None
     assert decided.status.token.rotate_at == "2025-03-28T12:00:00Z"
     assert decided.requeue_after == timedelta(days=27)
-    writes = plan(observation(conn, remote=remote("c1"), secret=INTACT, workflows=MISSING), NOW)
-    assert writes.actions == (ApplyWorkflow("orders"),)
+    writes = plan(observation(conn, remote=remote("c1"), secret=INTACT, cron_jobs=MISSING), NOW)
+    assert writes.actions == (ApplyCronJob(ORDERS),)
 
 
 @BOTH_WAYS
@@ -305,8 +317,8 @@ def test_suspended_it_says_so_and_when_the_token_is_renewed_and_ends_no_run() ->
     ids=["pool gone", "not led", "not listed", "nothing at Makini", "renamed"],
 )
 def test_they_end_first_and_together_with_the_secret_on_both_ways(deleting: bool, changes: dict[str, Any]) -> None:
-    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, **changes)
-    assert plan(seen, NOW) == Plan(actions=(EndWorkflows(), DeleteSecret("acme-makini")))
+    seen = down(deleting=deleting, secret=INTACT, cron_jobs=LEFT, **changes)
+    assert plan(seen, NOW) == Plan(actions=(EndRuns(), DeleteSecret("acme-makini")))
 
 
 @BOTH_WAYS
@@ -315,12 +327,12 @@ def test_they_end_first_and_together_with_the_secret_on_both_ways(deleting: bool
 def test_nothing_is_closed_and_nothing_given_up_while_a_run_is_left(
     deleting: bool, status: dict[str, Any] | None, found: RemoteView
 ) -> None:
-    assert plan(down(status, deleting=deleting, workflows=LEFT, remote=found), NOW) == Plan(actions=(EndWorkflows(),))
+    assert plan(down(status, deleting=deleting, cron_jobs=LEFT, remote=found), NOW) == Plan(actions=(EndRuns(),))
 
 
 @BOTH_WAYS
 def test_a_refusal_to_end_them_holds_up_neither_secret_nor_credits(deleting: bool) -> None:
-    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, refusals=REFUSED, remote=remote("c1"))
+    seen = down(deleting=deleting, secret=INTACT, cron_jobs=LEFT, refusals=REFUSED, remote=remote("c1"))
     assert plan(seen, NOW).actions == (DeleteSecret("acme-makini"),)
     assert plan(replace(seen, secret=NO_SECRET), NOW).actions == (Close(("c1",)),)
     released = status_of(replace(seen, secret=NO_SECRET, remote=remote()))
@@ -329,14 +341,14 @@ def test_a_refusal_to_end_them_holds_up_neither_secret_nor_credits(deleting: boo
 
 @BOTH_WAYS
 def test_ending_them_is_tried_again_when_its_time_has_come(deleting: bool) -> None:
-    seen = down(deleting=deleting, workflows=LEFT, refusals=OVERDUE, remote=remote("c1"))
-    assert plan(seen, NOW).actions == (EndWorkflows(),)
+    seen = down(deleting=deleting, cron_jobs=LEFT, refusals=OVERDUE, remote=remote("c1"))
+    assert plan(seen, NOW).actions == (EndRuns(),)
 
 
 @BOTH_WAYS
 def test_a_secret_that_kubernetes_does_not_give_up_does_not_spare_them(deleting: bool) -> None:
-    seen = down(deleting=deleting, secret=INTACT, workflows=LEFT, refusals=SECRET_KEPT, remote=remote("c1"))
-    assert plan(seen, NOW).actions == (EndWorkflows(),)
+    seen = down(deleting=deleting, secret=INTACT, cron_jobs=LEFT, refusals=SECRET_KEPT, remote=remote("c1"))
+    assert plan(seen, NOW).actions == (EndRuns(),)
 
 
 @BOTH_WAYS
@@ -346,17 +358,17 @@ def test_a_bad_template_does_not_matter_on_the_way_down(deleting: bool, trouble:
 
 
 def test_duplicates_of_what_somebody_ended_are_closed_after_the_workflows() -> None:
-    seen = running(remote=remote("c2", gone=True), secret=NO_SECRET, workflows=LEFT)
-    assert plan(seen, NOW) == Plan(actions=(EndWorkflows(),))
-    assert plan(replace(seen, workflows=NO_WORKFLOWS), NOW) == Plan(actions=(Close(("c2",)),))
+    seen = running(remote=remote("c2", gone=True), secret=NO_SECRET, cron_jobs=LEFT)
+    assert plan(seen, NOW) == Plan(actions=(EndRuns(),))
+    assert plan(replace(seen, cron_jobs=NO_CRON_JOBS), NOW) == Plan(actions=(Close(("c2",)),))
 
 
 def test_inactive_it_starts_none_and_ends_what_is_left() -> None:
     conn = connection(status=status_of(running(remote=remote(gone=True), secret=NO_SECRET)).dump())
-    assert plan(observation(conn, workflows=LEFT), NOW).actions == (EndWorkflows(),)
+    assert plan(observation(conn, cron_jobs=LEFT), NOW).actions == (EndRuns(),)
     for other in (MISSING, UNTRIED, BROKEN):
-        assert plan(observation(conn, workflows=other, grant=GRANT), NOW).actions == ()
-        assert shown(status_of(observation(conn, workflows=other))) == ("Stalled", "DisconnectedRemotely")
+        assert plan(observation(conn, cron_jobs=other, grant=GRANT), NOW).actions == ()
+        assert shown(status_of(observation(conn, cron_jobs=other))) == ("Stalled", "DisconnectedRemotely")
 
 
 @pytest.mark.parametrize("status", [None, {"observedGeneration": -1}, {"phase": "Disconnecting"}])

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.lifecycle.builders import connection
 
 from makini_operator.lifecycle.marker import InstallationKey
-from makini_operator.manifests import workflow
+from makini_operator.manifests import cron_job, workflow
 from makini_operator.manifests.ownership import Manifest, onto, owner_reference
 from makini_operator.resources.connection import MakiniConnection
 
@@ -42,7 +42,7 @@ def stored(of: MakiniConnection) -> Manifest:
     wanted = made(of)
     filled = copy.deepcopy(wanted)
     filled["spec"]["jobTemplate"]["spec"]["template"]["spec"]["dnsPolicy"] = "ClusterFirst"
-    final = workflow.sealed(wanted, filled, KEY)
+    final = cron_job.sealed(wanted, filled, KEY)
     meta = final["metadata"] | {"uid": "cron-uid", "resourceVersion": "7"}
     return final | {"metadata": meta, "spec": filled["spec"]}
 
@@ -117,36 +117,36 @@ def test_it_is_suspended_with_the_connection_or_by_itself(whole: bool, one: bool
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_in_words(pod: object, words: str) -> None:
-    with pytest.raises(workflow.TemplateError, match=words):
+    with pytest.raises(cron_job.TemplateError, match=words):
         made(owner(pod))
 
 
 def test_what_kubernetes_has_filled_in_is_as_wanted() -> None:
-    assert workflow.is_as_wanted(workflow.record(stored(owner())), made(owner()), KEY)
+    assert cron_job.is_as_wanted(cron_job.record(stored(owner())), made(owner()), KEY)
 
 
 def test_an_edit_of_the_cron_job_is_noticed() -> None:
     edited = stored(owner())
     edited["spec"]["suspend"] = True
-    assert not workflow.is_as_wanted(workflow.record(edited), made(owner()), KEY)
+    assert not cron_job.is_as_wanted(cron_job.record(edited), made(owner()), KEY)
     stripped = stored(owner())
     del stripped["metadata"]["labels"]["makini.io/connection"]
-    assert not workflow.is_as_wanted(workflow.record(stripped), made(owner()), KEY)
+    assert not cron_job.is_as_wanted(cron_job.record(stripped), made(owner()), KEY)
 
 
 def test_another_spec_another_key_and_no_seal_are_noticed() -> None:
-    found = workflow.record(stored(owner()))
-    assert not workflow.is_as_wanted(found, made(owner(schedule="0 7 * * *")), KEY)
-    assert not workflow.is_as_wanted(found, made(owner()), InstallationKey(b"x" * 32))
+    found = cron_job.record(stored(owner()))
+    assert not cron_job.is_as_wanted(found, made(owner(schedule="0 7 * * *")), KEY)
+    assert not cron_job.is_as_wanted(found, made(owner()), InstallationKey(b"x" * 32))
     bare = stored(owner())
     bare["metadata"]["annotations"] = {}
-    assert not workflow.is_as_wanted(workflow.record(bare), made(owner()), KEY)
+    assert not cron_job.is_as_wanted(cron_job.record(bare), made(owner()), KEY)
 
 
 def test_what_other_tools_have_added_stays() -> None:
     actual = stored(owner())
     actual["metadata"]["annotations"]["backup"] = "yes"
-    final = onto(actual, workflow.sealed(made(owner()), actual, KEY))
+    final = onto(actual, cron_job.sealed(made(owner()), actual, KEY))
     assert final["metadata"]["annotations"]["backup"] == "yes"
     assert (final["metadata"]["uid"], final["metadata"]["resourceVersion"]) == ("cron-uid", "7")
 
@@ -192,11 +192,11 @@ CRON = workflow.workflow_name(owner(), "orders")
     ],
 )
 def test_a_run_is_ours_by_label_and_by_its_controllers_name(found: Manifest, is_ours: bool) -> None:
-    assert workflow.started_by(found, owner()) == (CRON if is_ours else None)
+    assert cron_job.started_by(found, owner()) == (CRON if is_ours else None)
 
 
 def test_runs_are_looked_for_by_the_labels_that_they_carry() -> None:
-    assert workflow.runs_selector(owner()) == "makini.io/connection=acme,makini.io/workflow"
+    assert cron_job.runs_selector(owner()) == "makini.io/connection=acme"
 
 
 # --- templates of all kinds ------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_parts_that_are_null_are_absent() -> None:
     ],
 )
 def test_a_template_that_has_not_the_form_of_one_is_refused_in_words(template: Manifest, words: str) -> None:
-    with pytest.raises(workflow.TemplateError) as error:
+    with pytest.raises(cron_job.TemplateError) as error:
         with_template(template)
     assert str(error.value) == words
 
@@ -301,7 +301,7 @@ def changed(path: str, value: Any) -> Manifest:
 
 
 def is_as_wanted(found: Manifest, wanted: Manifest | None = None) -> bool:
-    return workflow.is_as_wanted(workflow.record(found), wanted or made(owner()), KEY)
+    return cron_job.is_as_wanted(cron_job.record(found), wanted or made(owner()), KEY)
 
 
 @pytest.mark.parametrize(
@@ -380,14 +380,14 @@ def test_a_seal_that_was_copied_from_another_connection_s_cron_job_proves_nothin
 def test_whose_a_cron_job_is_is_decided_by_its_controller_s_uid(
     owners: list[Manifest], whose: str, is_ours: bool
 ) -> None:
-    found = workflow.record(changed("metadata ownerReferences", owners))
-    assert (found.owner, workflow.is_ours(found, owner())) == (whose, is_ours)
+    found = cron_job.record(changed("metadata ownerReferences", owners))
+    assert (found.owner, cron_job.is_ours(found, owner())) == (whose, is_ours)
 
 
 def test_what_is_restored_is_as_wanted_and_keeps_labels_that_others_added() -> None:
     actual = changed("spec schedule", "* * * * *")
     actual["metadata"]["labels"] |= {"team": "erp", "makini.io/workflow": "edited"}
-    restored = onto(actual, workflow.sealed(made(owner()), stored(owner()), KEY))
+    restored = onto(actual, cron_job.sealed(made(owner()), stored(owner()), KEY))
     assert restored["metadata"]["labels"] == made(owner())["metadata"]["labels"] | {"team": "erp"}
     assert is_as_wanted(restored | {"spec": stored(owner())["spec"]})
 
@@ -396,6 +396,6 @@ def test_what_is_restored_keeps_finalizers_and_owners_that_others_added() -> Non
     actual = changed("metadata finalizers", ["example.com/keep"])
     theirs = {"kind": "ConfigMap", "name": "settings", "uid": "x"}
     actual["metadata"]["ownerReferences"].append(theirs)
-    restored = onto(actual, workflow.sealed(made(owner()), stored(owner()), KEY))
+    restored = onto(actual, cron_job.sealed(made(owner()), stored(owner()), KEY))
     assert restored["metadata"]["finalizers"] == ["example.com/keep"]
     assert theirs in restored["metadata"]["ownerReferences"]

@@ -1,4 +1,4 @@
-"""Workflows on the cluster: CronJobs tried out, written, removed, and ended with everything that they have started."""
+"""Workflows and syncs on the cluster: CronJobs tried out, written, removed, ended with all that they have started."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import CRON_JOBS, JOBS, PODS, Object, Resource
 from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, KubeError, NotFound
-from makini_operator.lifecycle.observation import WorkflowsView
-from makini_operator.manifests import workflow
+from makini_operator.lifecycle.cron_jobs import REFUSED
+from makini_operator.lifecycle.observation import CronJobsView, RunKind, Scheduled
+from makini_operator.manifests import cron_job, sync, workflow
+from makini_operator.manifests.cron_job import CronJobRecord, TemplateError
 from makini_operator.manifests.ownership import digest, onto
-from makini_operator.manifests.workflow import CronJobRecord, TemplateError
 from makini_operator.resources.connection import MakiniConnection, Phase
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.sync import Sync
+from makini_operator.resources.workflow import Workflow
 
 _logger = logging.getLogger(__name__)
 
@@ -21,35 +24,33 @@ GRACE = 1
 """Seconds that a pod gets at a disconnect: its token is dead, so there is nothing left to finish."""
 
 
-class Workflows:
-    """The workflows of any connection."""
+class CronJobs:
+    """The workflows and syncs of any connection."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
-    async def look(self, connection: MakiniConnection, endpoint: str, note: Note, *, is_ending: bool) -> WorkflowsView:
+    async def look(self, connection: MakiniConnection, endpoint: str, note: Note, *, is_ending: bool) -> CronJobsView:
         """How they stand; `is_ending`: look for everything that has to go."""
         if is_ending:
-            return WorkflowsView("", True, (), (), is_anything_left=await self._is_anything_left(connection, note))
-        try:
-            wanted = self._wanted(connection, endpoint)
-        except TemplateError as error:
-            return WorkflowsView(str(error), False, (), (), is_anything_left=False)
+            return CronJobsView({}, True, (), (), is_anything_left=await self._is_anything_left(connection, note))
+        wanted, problems = self._wanted(connection, endpoint)
         owned = {found.metadata.name: found for found in self._owned(connection)}
         key = self._world.installation.key
         to_apply = tuple(
-            name
-            for name, manifest in wanted.items()
+            item
+            for item, manifest in wanted.items()
             if (found := owned.pop(manifest["metadata"]["name"], None)) is None
-            or not workflow.is_as_wanted(found, manifest, key)
+            or not cron_job.is_as_wanted(found, manifest, key)
         )
-        are_accepted = not to_apply or note.accepted_workflows == digest(wanted)
-        return WorkflowsView("", are_accepted, to_apply, tuple(sorted(owned)), is_anything_left=False)
+        are_accepted = not to_apply or note.accepted_cron_jobs == _digest(wanted)
+        superseded = sorted(Scheduled(found.kind, name) for name, found in owned.items() if found.kind not in problems)
+        return CronJobsView(problems, are_accepted, to_apply, tuple(superseded), is_anything_left=False)
 
     async def _is_anything_left(self, connection: MakiniConnection, note: Note) -> bool:
-        """Runs are looked for also when the spec has no workflows (any more): each time if it has, else once."""
+        """Runs are looked for also when the spec has none (any more): each time if it has, else once."""
         if self._owned(connection):
             return True
         if _has_ended(connection) or note.had_no_runs(connection):
@@ -59,45 +60,55 @@ class Workflows:
                 return True
         except Forbidden:
             return True  # ending them says what is forbidden, and does not hold up the disconnect
-        if not connection.spec.workflows:
+        if not (connection.spec.workflows or connection.spec.syncs):
             note.no_runs(connection)
         return False
 
     def _owned(self, connection: MakiniConnection) -> list[CronJobRecord]:
-        return self._world.cron_jobs_of(connection.metadata.uid)
+        return self._world.children.cron_jobs_of(connection.metadata.uid)
 
     async def _runs(
         self, resource: Resource, connection: MakiniConnection, cron_jobs: frozenset[str] | None = None
     ) -> list[Object]:
         """Jobs or pods that are not about to go: of the CronJobs with these names, or of all (None)."""
-        selector = workflow.runs_selector(connection)
+        selector = cron_job.runs_selector(connection)
         found = await self._world.api.list_all(resource, connection.metadata.namespace, selector=selector)
-        staying = [(workflow.started_by(obj, connection), obj) for obj in found if not _is_about_to_go(obj)]
+        staying = [(cron_job.started_by(obj, connection), obj) for obj in found if not _is_about_to_go(obj)]
         return [obj for cron, obj in staying if cron is not None and (cron_jobs is None or cron in cron_jobs)]
 
-    def _wanted(self, connection: MakiniConnection, endpoint: str) -> dict[str, Object]:
-        wanted: dict[str, Object] = {}
-        for item in connection.spec.workflows or []:
+    def _wanted(
+        self, connection: MakiniConnection, endpoint: str
+    ) -> tuple[dict[Scheduled, Object], dict[RunKind, str]]:
+        """The CronJobs that the spec asks for, and what is wrong with those of a kind that cannot be made."""
+        wanted: dict[Scheduled, Object] = {}
+        problems: dict[RunKind, str] = {}
+        parts: list[Workflow | Sync] = [*(connection.spec.workflows or []), *(connection.spec.syncs or [])]
+        for item in parts:
+            called = cron_job.scheduled(item)
             try:
-                wanted[item.name] = workflow.cron_job(connection, item, endpoint=endpoint)
+                if isinstance(item, Sync):
+                    wanted[called] = sync.cron_job(connection, item, endpoint=endpoint, image=self._world.sync_image)
+                else:
+                    wanted[called] = workflow.cron_job(connection, item, endpoint=endpoint)
             except TemplateError as error:
-                raise TemplateError(f"workflow {item.name}: jobTemplate: {error}") from None
-        return wanted
+                where = "jobTemplate: " if called.kind is RunKind.WORKFLOW else ""
+                problems.setdefault(called.kind, f"{called}: {where}{error}")
+        return {item: manifest for item, manifest in wanted.items() if item.kind not in problems}, problems
 
     # --- doing -----------------------------------------------------------------------------------------------------
 
     async def try_out(self, connection: MakiniConnection, endpoint: str, note: Note) -> None:
         """Have the API server look at every CronJob. Raises `ChildRefused`."""
-        wanted = self._wanted(connection, endpoint)
-        for name, manifest in wanted.items():
-            await self._tried(connection, name, manifest)
-        note.accepted_workflows = digest(wanted)
+        wanted, _problems = self._wanted(connection, endpoint)
+        for item, manifest in wanted.items():
+            await self._tried(connection, item, manifest)
+        note.accepted_cron_jobs = _digest(wanted)
 
-    async def apply(self, connection: MakiniConnection, endpoint: str, name: str) -> None:
+    async def apply(self, connection: MakiniConnection, endpoint: str, item: Scheduled) -> None:
         """Create or restore one CronJob. Raises `ChildRefused`, `Conflict`."""
-        manifest = self._wanted(connection, endpoint)[name]
-        actual, tried = await self._tried(connection, name, manifest)
-        final = workflow.sealed(manifest, tried, self._world.installation.key)
+        manifest = self._wanted(connection, endpoint)[0][item]
+        actual, tried = await self._tried(connection, item, manifest)
+        final = cron_job.sealed(manifest, tried, self._world.installation.key)
         namespace = connection.metadata.namespace
         try:
             if actual is None:
@@ -107,18 +118,18 @@ class Workflows:
         except AlreadyExists as error:
             raise Conflict(str(error), status=409) from None
         except (Forbidden, Invalid) as error:
-            raise _refused(name, error) from None
-        self._world.take_cron_job(written)
+            raise _refused(item, error) from None
+        self._world.children.take_cron_job(written)
 
-    async def remove(self, connection: MakiniConnection, name: str) -> None:
+    async def remove(self, connection: MakiniConnection, found: Scheduled) -> None:
         """Delete one CronJob and what it has started. Raises `ChildRefused`."""
-        await self._end(connection, frozenset({name}))
+        await self._end(connection, frozenset({found.name}), REFUSED[found.kind])
 
     async def end(self, connection: MakiniConnection) -> None:
-        """Delete all CronJobs and whatever any of this connection's workflows has started. Raises `ChildRefused`."""
-        await self._end(connection, None)
+        """Delete all CronJobs and whatever any workflow or sync has started. Raises `ChildRefused`."""
+        await self._end(connection, None, Reason.WORKFLOW_REFUSED)
 
-    async def _end(self, connection: MakiniConnection, names: frozenset[str] | None) -> None:
+    async def _end(self, connection: MakiniConnection, names: frozenset[str] | None, refused: Reason) -> None:
         """Delete pods, then what could start others, then pods that were started meanwhile.
 
         Pods come first because the garbage collector would give them all the grace that they ask for, and a kubelet
@@ -129,13 +140,13 @@ class Workflows:
             for found in self._owned(connection):
                 if names is None or found.metadata.name in names:
                     await self._delete(CRON_JOBS, connection, found.metadata.name, found.metadata.uid)
-                    self._world.cron_jobs.remove(found.metadata.uid)
+                    self._world.children.cron_jobs.remove(found.metadata.uid)
             for job in await self._runs(JOBS, connection, names):
                 await self._delete(JOBS, connection, job["metadata"]["name"], job["metadata"]["uid"])
             await self._end_pods(connection, names)
         except (Forbidden, Invalid) as error:
-            message = f"the workflows cannot be ended: {error.said}"
-            raise ChildRefused(Reason.WORKFLOW_REFUSED, message) from None
+            message = f"what runs for this connection cannot be ended: {error.said}"
+            raise ChildRefused(refused, message) from None
 
     async def _end_pods(self, connection: MakiniConnection, names: frozenset[str] | None) -> None:
         for pod in await self._runs(PODS, connection, names):
@@ -147,15 +158,17 @@ class Workflows:
     ) -> None:
         await self._world.api.delete(resource, connection.metadata.namespace, name, uid=uid, grace=grace)
 
-    async def _tried(self, connection: MakiniConnection, name: str, manifest: Object) -> tuple[Object | None, Object]:
+    async def _tried(
+        self, connection: MakiniConnection, item: Scheduled, manifest: Object
+    ) -> tuple[Object | None, Object]:
         """The CronJob as it is, if it exists, and as the API server says that it would become."""
         namespace = connection.metadata.namespace
         try:
             actual = await self._world.api.get(CRON_JOBS, namespace, manifest["metadata"]["name"])
         except NotFound:
             actual = None
-        if actual is not None and not workflow.is_ours(workflow.record(actual), connection):
-            raise ChildRefused(Reason.WORKFLOW_REFUSED, _foreign(name, workflow.record(actual)))
+        if actual is not None and not cron_job.is_ours(cron_job.record(actual), connection):
+            raise ChildRefused(REFUSED[item.kind], _foreign(item, cron_job.record(actual)))
         try:
             if actual is None:
                 return None, await self._world.api.create(CRON_JOBS, namespace, manifest, dry_run=True)
@@ -164,7 +177,7 @@ class Workflows:
         except AlreadyExists as error:
             raise Conflict(str(error), status=409) from None
         except (Forbidden, Invalid) as error:
-            raise _refused(name, error) from None
+            raise _refused(item, error) from None
 
 
 def _is_about_to_go(obj: Object) -> bool:
@@ -180,13 +193,16 @@ def _has_ended(connection: MakiniConnection) -> bool:
     return is_told and status.phase in (Phase.DISCONNECTED, Phase.INACTIVE)
 
 
-def _refused(name: str, error: KubeError) -> ChildRefused:
-    message = f"workflow {name} is refused by Kubernetes: {error.said}"
-    return ChildRefused(Reason.WORKFLOW_REFUSED, message)
+def _digest(wanted: dict[Scheduled, Object]) -> str:
+    return digest({str(item): manifest for item, manifest in wanted.items()})
 
 
-def _foreign(name: str, found: CronJobRecord) -> str:
+def _refused(item: Scheduled, error: KubeError) -> ChildRefused:
+    return ChildRefused(REFUSED[item.kind], f"{item} is refused by Kubernetes: {error.said}")
+
+
+def _foreign(item: Scheduled, found: CronJobRecord) -> str:
     return (
-        f"workflow {name} needs CronJob {found.metadata.name}, which exists and belongs to {found.owner}: "
-        f"it is left alone; delete it, or rename the workflow"
+        f"{item} needs CronJob {found.metadata.name}, which exists and belongs to {found.owner}: "
+        f"it is left alone; delete it, or rename the {item.kind}"
     )

@@ -1,0 +1,69 @@
+"""Runs of syncs: how the last ones ended, and those that somebody asks for."""
+
+from __future__ import annotations
+
+import logging
+
+from makini_operator.controllers.notes import ChildRefused, Note
+from makini_operator.controllers.world import World
+from makini_operator.kube.api import CRON_JOBS, JOBS, PODS
+from makini_operator.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from makini_operator.lifecycle.observation import SyncRun, SyncsView
+from makini_operator.lifecycle.syncs import is_worth_asking
+from makini_operator.manifests import sync, sync_run
+from makini_operator.manifests.sync_run import RunRecord
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.reasons import Reason
+
+_logger = logging.getLogger(__name__)
+
+
+class SyncRuns:
+    """The runs of any connection's syncs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def look(self, connection: MakiniConnection, note: Note) -> SyncsView:
+        """How they stand, from what is watched; the pod of a run is asked once. Raises `KubeError`."""
+        names = {item.name: sync.sync_name(connection, item.name) for item in connection.spec.syncs or []}
+        if not names:
+            return SyncsView()
+        found = {cron.metadata.name: cron for cron in self._world.children.cron_jobs_of(connection.metadata.uid)}
+        last = {}
+        for name, cron_job in names.items():
+            run = self._last(found[cron_job].metadata.uid) if cron_job in found else None
+            if run is not None:
+                last[name] = await self._told(connection, name, run, note)
+        note.forget_runs(names)
+        return SyncsView(cron_jobs=names, last=last, started=tuple(note.started_syncs))
+
+    async def start(self, connection: MakiniConnection, names: tuple[str, ...], request: str, *, is_full: bool) -> None:
+        """Make a Job for each of these syncs, unless this request has one already. Raises `ChildRefused`."""
+        namespace = connection.metadata.namespace
+        for name in names:
+            try:
+                stored = await self._world.api.get(CRON_JOBS, namespace, sync.sync_name(connection, name))
+                await self._world.api.create(JOBS, namespace, sync.run_now(stored, request, is_full=is_full))
+                _logger.info("%s/%s: sync %s started as asked", namespace, connection.metadata.name, name)
+            except (AlreadyExists, NotFound):
+                continue
+            except (Forbidden, Invalid) as error:
+                message = f"sync {name} cannot be started now: {error.said}"
+                raise ChildRefused(Reason.SYNC_REFUSED, message) from None
+
+    def _last(self, cron_job_uid: str) -> RunRecord | None:
+        ended = [run for run in self._world.children.sync_runs_of(cron_job_uid) if run.finished_at]
+        return max(ended, key=lambda run: (run.finished_at, run.metadata.name), default=None)
+
+    async def _told(self, connection: MakiniConnection, name: str, run: RunRecord, note: Note) -> SyncRun:
+        assert run.finished_at  # noqa: S101 - only runs that have ended are looked at
+        before = next((status for status in connection.status.syncs or [] if status.name == name), None)
+        words = note.run_said(name, run.metadata.uid)
+        if words is None and is_worth_asking(before, has_succeeded=run.has_succeeded, finished_at=run.finished_at):
+            pods = await self._world.api.list_all(
+                PODS, connection.metadata.namespace, selector=sync_run.pods_selector(run)
+            )
+            words = sync_run.last_words(pods, run)
+            note.run_heard(name, run.metadata.uid, words)
+        return SyncRun(run.has_succeeded, run.finished_at, words or "")

@@ -1,0 +1,263 @@
+"""Syncs in the plan: runs that somebody asks for, and what status says of how runs ended."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.lifecycle.builders import (
+    CLAIM,
+    EARLIER,
+    INTACT,
+    NO_CRON_JOBS,
+    NOW,
+    TOKEN,
+    connection,
+    going_down,
+    observation,
+    planned,
+    remote,
+    shown,
+    status_of,
+)
+
+from makini_operator.lifecycle.actions import ApplyCronJob, DeleteCronJob, StartSyncs, TryCronJobs
+from makini_operator.lifecycle.happenings import happenings
+from makini_operator.lifecycle.observation import Observation, RunKind, Scheduled, SyncRun, SyncsView, Trouble
+from makini_operator.lifecycle.plan import plan
+from makini_operator.resources.conditions import Condition, find, timestamp
+from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.sync_status import SyncStatus
+
+UP: dict[str, Any] = {
+    "observedGeneration": 1,
+    "credits": CLAIM,
+    "connectionID": "c1",
+    "connectedAt": EARLIER,
+    "token": TOKEN,
+    "metadataDigest": "digest",
+}
+ORDERS: dict[str, Any] = {
+    "name": "orders",
+    "schedule": "@hourly",
+    "entities": ["erp/purchase-orders"],
+    "destination": {"duckdb": {"volumeClaimName": "history"}},
+}
+ASSETS = ORDERS | {"name": "assets", "suspend": True}
+CRON = {"orders": "acme-orders-1"}
+REQUEST = "makini.io/sync-requested-at"
+FULL = "makini.io/full-sync-requested-at"
+ASKED = "2025-03-01T11:00:00Z"
+
+
+def run(*, ok: bool, ago: timedelta = timedelta(minutes=1), message: str = "") -> SyncRun:
+    return SyncRun(has_succeeded=ok, finished_at=NOW - ago, message=message)
+
+
+def running(
+    *runs: SyncRun,
+    syncs: tuple[dict[str, Any], ...] = (ORDERS,),
+    told: dict[str, Any] | None = None,
+    annotations: dict[str, str] | None = None,
+    started: tuple[str, ...] = (),
+    status: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    **spec: Any,
+) -> Observation:
+    before = {"syncs": [{"name": "orders", "cronJob": "acme-orders-1"} | told]} if told else {}
+    of = connection(status=UP | before | (status or {}), syncs=list(syncs), **spec)
+    meta = of.metadata.model_copy(update={"annotations": annotations or {}})
+    view = SyncsView(cron_jobs=CRON, last={"orders": runs[0]} if runs else {}, started=started)
+    defaults: dict[str, Any] = {"remote": remote("c1"), "secret": INTACT, "syncs": view}
+    return observation(of.model_copy(update={"metadata": meta}), **(defaults | (changes or {})))
+
+
+def told(o: Observation) -> SyncStatus:
+    (only,) = status_of(o).syncs or []
+    return only
+
+
+def healthy(o: Observation) -> Condition:
+    found = find(status_of(o).conditions or [], ConditionType.SYNCS_HEALTHY)
+    assert found
+    return found
+
+
+# --- their CronJobs -------------------------------------------------------------------------------------------------
+
+
+def test_they_are_tried_out_before_credits_and_written_with_the_token() -> None:
+    item = Scheduled(RunKind.SYNC, "orders")
+    untried = replace(NO_CRON_JOBS, are_accepted=False, to_apply=(item,))
+    assert plan(observation(cron_jobs=untried), NOW).actions == (TryCronJobs(),)
+    assert plan(running(changes={"cron_jobs": replace(untried, are_accepted=True)}), NOW).actions == (
+        ApplyCronJob(item),
+    )
+
+
+@pytest.mark.parametrize("kind", list(RunKind))
+def test_what_is_wrong_with_one_kind_keeps_nothing_of_the_other_back(kind: RunKind) -> None:
+    items = tuple(Scheduled(each, "orders") for each in RunKind)
+    other = next(each for each in RunKind if each is not kind)
+    view = replace(NO_CRON_JOBS, problems={kind: "no image"}, to_apply=(Scheduled(other, "orders"),), superseded=items)
+    actions = plan(running(changes={"cron_jobs": view}), NOW).actions
+    assert actions == (DeleteCronJob(Scheduled(other, "orders")), ApplyCronJob(Scheduled(other, "orders")))
+    done = running(changes={"cron_jobs": replace(view, to_apply=(), superseded=())})
+    assert shown(status_of(done)) == ("Stalled", "SyncRefused" if kind is RunKind.SYNC else "WorkflowRefused")
+
+
+def test_a_refused_sync_costs_nothing_before_credits_and_says_so_afterwards() -> None:
+    refused = {Reason.SYNC_REFUSED: Trouble(Reason.SYNC_REFUSED, "quota", NOW + timedelta(seconds=9))}
+    before = observation(cron_jobs=replace(NO_CRON_JOBS, are_accepted=False), refusals=refused)
+    assert plan(before, NOW).actions == ()
+    assert shown(status_of(before)) == ("Stalled", "SyncRefused")
+    after = running(changes={"refusals": refused})
+    assert healthy(after).status == "False"
+    assert healthy(after).reason == Reason.SYNC_REFUSED
+    assert status_of(after).phase == "Active"
+
+
+# --- runs that somebody asks for ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("annotation", "is_full"), [(REQUEST, False), (FULL, True)])
+def test_a_run_that_is_asked_for_is_started_and_then_recorded(annotation: str, is_full: bool) -> None:
+    asked = running(syncs=(ORDERS, ASSETS), annotations={annotation: ASKED})
+    assert plan(asked, NOW).actions == (StartSyncs(("orders",), ASKED, is_full),)
+    started = running(annotations={annotation: ASKED}, started=(ASKED,))
+    assert plan(started, NOW).actions == ()
+    handled = status_of(started).handled
+    assert handled
+    assert (handled.sync_at, handled.full_sync_at) == ((None, ASKED) if is_full else (ASKED, None))
+    recorded = {"handled": {"fullSyncAt" if is_full else "syncAt": ASKED}}
+    assert plan(running(annotations={annotation: ASKED}, status=recorded), NOW).actions == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"annotations": {REQUEST: "2025-01-31T23:59:59Z"}},  # older than the connection
+        {"annotations": {REQUEST: "soon"}},
+        {"annotations": {REQUEST: ASKED}, "suspend": True},
+        {"annotations": {REQUEST: ASKED}, "syncs": (ASSETS,)},
+        {"annotations": {REQUEST: ASKED}, "syncs": ()},
+        {
+            "annotations": {REQUEST: ASKED},
+            "changes": {
+                "refusals": {Reason.SYNC_REFUSED: Trouble(Reason.SYNC_REFUSED, "", NOW + timedelta(seconds=1))}
+            },
+        },
+    ],
+)
+def test_nothing_is_started_for(changes: dict[str, Any]) -> None:
+    assert plan(running(**changes), NOW).actions == ()
+    handled = status_of(running(**changes)).handled
+    assert handled is None or handled.sync_at is None
+
+
+def test_what_is_not_a_time_is_said() -> None:
+    assert "is not a time" in shown_message(running(annotations={REQUEST: "soon"}))
+
+
+def shown_message(o: Observation) -> str:
+    ready = find(status_of(o).conditions or [], ConditionType.READY)
+    assert ready
+    return ready.message
+
+
+# --- how runs ended -------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_run_nobody_knows() -> None:
+    assert told(running()) == SyncStatus(name="orders", cron_job="acme-orders-1")
+    assert (healthy(running()).status, healthy(running()).reason) == ("Unknown", Reason.SYNC_PENDING)
+
+
+def test_a_success_is_told() -> None:
+    o = running(run(ok=True, message="95 records read, 3 written"))
+    at = timestamp(NOW - timedelta(minutes=1))
+    assert told(o) == SyncStatus(
+        name="orders",
+        cron_job="acme-orders-1",
+        last_result="Succeeded",
+        last_finished=at,
+        last_success=at,
+        message="95 records read, 3 written",
+    )
+    assert (healthy(o).status, healthy(o).reason) == ("True", Reason.SYNC_SUCCEEDED)
+
+
+SUCCESS = {"lastResult": "Succeeded", "lastFinished": EARLIER, "lastSuccess": EARLIER, "message": "3 written"}
+FAILURE = {"lastResult": "Failed", "lastFinished": EARLIER, "lastSuccess": EARLIER, "message": "page 4"}
+OLD = NOW - datetime.fromisoformat(EARLIER)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_written"),
+    [
+        (SUCCESS, run(ok=True, ago=OLD - timedelta(minutes=59), message="9 written"), False),
+        (SUCCESS, run(ok=True, ago=OLD - timedelta(minutes=60), message="9 written"), True),
+        (SUCCESS, run(ok=False, ago=OLD - timedelta(minutes=1), message="page 4"), True),
+        (SUCCESS, run(ok=False, ago=OLD + timedelta(minutes=1), message="page 4"), False),
+        (FAILURE, run(ok=False, ago=OLD - timedelta(minutes=59), message="page 4"), False),
+        (FAILURE, run(ok=False, ago=OLD - timedelta(minutes=1), message="page 5"), True),
+        (FAILURE, run(ok=False, ago=OLD - timedelta(minutes=60), message="page 4"), True),
+        (FAILURE, run(ok=True, ago=OLD - timedelta(minutes=1)), True),
+    ],
+)
+def test_what_stays_the_same_is_written_once_an_hour(before: dict[str, Any], now: SyncRun, is_written: bool) -> None:
+    found = told(running(now, told=before))
+    assert (found.last_finished == timestamp(now.finished_at)) is is_written
+    assert (found.dump() == {"name": "orders", "cronJob": "acme-orders-1"} | before) is not is_written
+
+
+def test_a_failure_keeps_the_last_success_and_changes_nothing_else() -> None:
+    o = running(run(ok=False, message="NotWhole: page 4 is empty"), told=SUCCESS)
+    assert (told(o).last_result, told(o).last_success) == ("Failed", EARLIER)
+    assert healthy(o).status == "False"
+    assert healthy(o).message == f"sync orders failed: NotWhole: page 4 is empty (last success {EARLIER})"
+    assert shown(status_of(o)) == ("Ready", "Connected")
+
+
+def test_a_connection_can_be_degraded_by_its_syncs() -> None:
+    policy = {"syncFailures": "Degrade"}
+    failed = running(run(ok=False, message="page 4"), told=SUCCESS, healthPolicy=policy)
+    assert shown(status_of(failed)) == ("Stalled", "SyncFailed")
+    assert "page 4" in shown_message(failed)
+    assert shown(status_of(running(run(ok=True), told=FAILURE, healthPolicy=policy))) == ("Ready", "Connected")
+    ignored = running(run(ok=False), told=SUCCESS, healthPolicy={"syncFailures": "Ignore"})
+    assert shown(status_of(ignored)) == ("Ready", "Connected")
+
+
+def test_without_syncs_nothing_is_said_of_them() -> None:
+    o = running(syncs=(), told=SUCCESS, changes={"syncs": SyncsView()})
+    assert status_of(o).syncs is None
+    assert find(status_of(o).conditions or [], ConditionType.SYNCS_HEALTHY) is None
+
+
+def test_a_connection_that_is_ended_keeps_what_its_syncs_did() -> None:
+    of = going_down({"observedGeneration": 1, "syncs": [{"name": "orders", "cronJob": "x"} | FAILURE]}, deleting=False)
+    of = of.model_copy(update={"spec": connection(syncs=[ORDERS], connected=False).spec})
+    status = planned(observation(of)).status
+    assert status
+    assert [sync.message for sync in status.syncs or []] == ["page 4"]
+    condition = find(status.conditions or [], ConditionType.SYNCS_HEALTHY)
+    assert condition
+    assert (condition.status, condition.reason) == ("Unknown", Reason.NOT_CONNECTED)
+
+
+def test_a_beginning_and_an_end_of_failures_are_events() -> None:
+    def status(*results: str | None) -> MakiniConnectionStatus:
+        syncs = [SyncStatus(name=f"s{n}", cron_job="c", last_result=result) for n, result in enumerate(results)]
+        return MakiniConnectionStatus(syncs=syncs)
+
+    def reasons(before: MakiniConnectionStatus, after: MakiniConnectionStatus) -> list[tuple[str, bool]]:
+        return [(each.reason, each.is_warning) for each in happenings(before, after)]
+
+    assert reasons(status(None, "Failed"), status("Failed", "Succeeded")) == [
+        ("SyncFailed", True),
+        ("SyncSucceeded", False),
+    ]
+    assert reasons(status("Failed", "Succeeded"), status("Failed", "Succeeded")) == []
+    assert reasons(MakiniConnectionStatus(), status("Succeeded")) == []
