@@ -374,6 +374,36 @@ def logs_after_a_conflict(stage: Stage, right: Right) -> None:
         wait_until(is_refused, 30, stage.log)
 
 
+def refused_to_the_operator(*arguments: str, manifest: Callable[[str], Manifest] | None = None) -> Scenario:
+    """The API server refuses exactly this to the operator's own user, and with the right does not."""
+
+    def scenario(stage: Stage, right: Right) -> None:
+        text = json.dumps(manifest(stage.namespace)) if manifest else None
+        file = ("-f", "-") if manifest else ()
+
+        def answer() -> str:
+            return stage.world.kubectl(*arguments, *file, *AS_THE_OPERATOR, input=text, check=False).stderr
+
+        with stage.lacking(right):
+            assert right.refusal in answer()
+        assert right.refusal not in answer()
+
+    return scenario
+
+
+AS_THE_OPERATOR = (f"--as={OPERATOR_USER}", "--as-group=system:serviceaccounts", "--as-group=system:authenticated")
+
+
+def run_of_a_sync(namespace: str) -> Manifest:
+    """What asks for a run now: a Job of a sync's CronJob."""
+    marks = {"makini.io/managed-by": "operator", "makini.io/connection": "acme", "makini.io/sync": "orders"}
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "acme-orders", "uid": "u", "controller": True}
+    meta = {"name": "acme-orders-now", "namespace": namespace, "labels": marks, "ownerReferences": [owner]}
+    pod = workflow()["jobTemplate"]["spec"]["template"]["spec"]
+    template = {"metadata": {"labels": marks}, "spec": pod}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": template}}
+
+
 TABLE: dict[Right, Scenario] = {
     Right("get", "creditpools"): logs(make_pool),
     Right("list", "creditpools"): does_not_start,
@@ -398,6 +428,8 @@ TABLE: dict[Right, Scenario] = {
     Right("update", "cronjobs"): tells("WorkflowRefused", reschedule, with_workflow),
     Right("delete", "cronjobs"): logs(disconnect, with_workflow),
     Right("list", "jobs"): logs(disconnect, with_workflow),
+    Right("watch", "jobs"): refused_to_the_operator("get", "--raw=/apis/batch/v1/jobs?watch=1&timeoutSeconds=1"),
+    Right("create", "jobs"): refused_to_the_operator("create", "--dry-run=server", manifest=run_of_a_sync),
     Right("delete", "jobs"): logs(disconnect, with_run),
     Right("list", "pods"): logs(disconnect, with_workflow),
     Right("delete", "pods"): logs(disconnect, with_run_adrift),
@@ -477,3 +509,28 @@ def test_without_it_something_breaks_in_plain_sight(stage: Stage, right: Right) 
 def test_all_rights_are_for_the_whole_cluster_and_none_is_a_wildcard() -> None:
     for rule in rules():
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        *((verb, "jobs") for verb in ("get", "update", "patch", "deletecollection")),
+        *((verb, "jobs/status") for verb in ("get", "update", "patch")),
+        *((verb, "cronjobs/status") for verb in ("update", "patch")),
+        *((verb, "pods") for verb in ("get", "watch", "create", "update", "patch", "deletecollection")),
+        ("get", "pods/log"),
+        ("create", "pods/exec"),
+        *((verb, "persistentvolumeclaims") for verb in ("get", "list", "create", "delete")),
+    ],
+)
+def test_runs_are_made_watched_and_ended_and_nothing_beside_that(installed: Rig, verb: str, resource: str) -> None:
+    kind, _, subresource = resource.partition("/")
+    asked = (verb, kind, f"--subresource={subresource}", "-A")
+    may = installed.cluster.kubectl("auth", "can-i", *asked, *AS_THE_OPERATOR, check=False)
+    assert (may.stdout.strip(), may.returncode) == ("no", 1)
+
+
+def test_runs_are_made_watched_and_ended(installed: Rig) -> None:
+    for verb in ("list", "watch", "create", "delete"):
+        may = installed.cluster.kubectl("auth", "can-i", verb, "jobs", "-A", *AS_THE_OPERATOR, check=False)
+        assert may.stdout.strip() == "yes"
