@@ -210,7 +210,7 @@ def test_a_pool_is_refused_with_advice(kube: LocalKube, change: str, advice: str
             "tools that copy Secrets elsewhere",
         ),
         (ANNOTATIONS % ("Example.com/team", "x"), "annotations must have keys that Kubernetes accepts"),
-        ("syncs: []", 'unknown field "spec.syncs"'),
+        ("sync: []", 'unknown field "spec.sync"'),
     ],
 )
 def test_a_connection_is_refused_with_advice(kube: LocalKube, change: str, advice: str) -> None:
@@ -450,5 +450,217 @@ def test_kubectl_explains_every_field(kube: LocalKube, kind: str) -> None:
     ],
 )
 def test_an_explanation_tells_what_matters(kube: LocalKube, path: str, words: str) -> None:
+    text = " ".join(kube.kubectl("explain", path).stdout.split())
+    assert words in text
+
+
+# --- syncs ----------------------------------------------------------------------------------------------------------
+
+SYNC = """
+name: orders
+schedule: '*/15 * * * *'
+entities: [erp/purchase-orders]
+destination: {duckdb: {volumeClaimName: history}}
+"""
+PG = "destination: {duckdb: null, postgres: %s}"
+FILES = "destination: {duckdb: null, files: %s}"
+FORTY_ONE = ", ".join(f"erp/{n}" for n in range(41))
+ONE_DESTINATION = "must be exactly one of postgres, files and duckdb"
+A_FILES_URL = "must be s3://bucket/prefix, or file:///history or a folder below it"
+A_WINDOW = "must be a duration such as 2160h, or all"
+A_DATASET = "must be a small letter, then at most 39 small letters, digits and '_'; not pg_…, …_staging, or a name that"
+A_QUANTITY = "must be a quantity of Kubernetes, for example 500m or 512Mi"
+S3_KEYS = "files: {url: 's3://history/acme', credentialsSecretRef: {name: s3}}"
+
+
+def with_syncs(*changes: str) -> Manifest:
+    base = yaml.safe_load(SYNC)
+    obj = connection()
+    obj["spec"]["syncs"] = [merged(base, yaml.safe_load(change) or {}) for change in changes]
+    return obj
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ("name: null", "spec.syncs[0].name: Required value"),
+        ("name: Orders", "must be lower-case letters, digits and '-', starting and ending with a letter or digit"),
+        ("name: my_orders", "must be lower-case letters, digits and '-'"),
+        ("name: -orders", "must be lower-case letters, digits and '-', starting and ending"),
+        ("name: ''", "spec.syncs[0].name in body should be at least 1 chars"),
+        (f"name: {'o' * 41}", "spec.syncs[0].name: Too long: may not be more than 40"),
+        ("schedule: null", "spec.syncs[0].schedule: Required value"),
+        ("schedule: every day", "must be a cron schedule"),
+        ("schedule: 'TZ=UTC 0 * * * *'", "belongs in timeZone"),
+        ("timeZone: 'Berlin!'", "must be the name of a time zone"),
+        ("entities: null", "spec.syncs[0].entities: Required value"),
+        ("entities: []", "spec.syncs[0].entities in body should have at least 1 items"),
+        ("entities: [erp/purchase-order]", 'Unsupported value: "erp/purchase-order": supported values: "eam/accounts"'),
+        ("entities: [purchase-orders]", 'Unsupported value: "purchase-orders"'),
+        ("entities: [ERP/purchase-orders]", 'Unsupported value: "ERP/purchase-orders"'),
+        ("entities: [wms/stocks]", 'Unsupported value: "wms/stocks"'),
+        ("entities: [erp/vendors, erp/vendors]", 'spec.syncs[0].entities[1]: Duplicate value: "erp/vendors"'),
+        (f"entities: [{FORTY_ONE}]", "Too many: 41: must have at most 40 items"),
+        ("window: 90d", A_WINDOW),
+        ("window: h", A_WINDOW),
+        ("window: '24'", A_WINDOW),
+        ("window: ''", A_WINDOW),
+        ("window: All", A_WINDOW),
+        ("window: -1h", A_WINDOW),
+        ("window: 1m1h", A_WINDOW),
+        ("window: 0h", "must be longer than nothing"),
+        ("window: 0h0m0s", "must be longer than nothing"),
+        ("window: 24", "spec.syncs[0].window in body must be of type string"),
+        ("suspend: 'yes'", "spec.syncs[0].suspend in body must be of type boolean"),
+        ("destination: null", "spec.syncs[0].destination: Required value"),
+        ("destination: {duckdb: null}", ONE_DESTINATION),
+        ("destination: {files: {url: 's3://history/acme'}}", ONE_DESTINATION),
+        ("destination: {postgres: {credentialsSecretRef: {name: a, key: b}}}", ONE_DESTINATION),
+        (f"destination: {{{S3_KEYS}}}", ONE_DESTINATION),
+        ("destination: {duckdb: null, mysql: {}}", 'unknown field "spec.syncs[0].destination.mysql"'),
+        ("destination: {duckdb: {volumeClaimName: null}}", "destination.duckdb.volumeClaimName: Required value"),
+        ("destination: {duckdb: {volumeClaimName: My Volume}}", "must be the name of a Kubernetes object"),
+        ("destination: {duckdb: {folder: /x}}", 'unknown field "spec.syncs[0].destination.duckdb.folder"'),
+        (PG % "{}", "destination.postgres.credentialsSecretRef: Required value"),
+        (PG % "{credentialsSecretRef: {name: db}}", "credentialsSecretRef.key: Required value"),
+        (PG % "{credentialsSecretRef: {key: dsn}}", "credentialsSecretRef.name: Required value"),
+        (PG % "{credentialsSecretRef: {name: DB, key: dsn}}", "must be the name of a Kubernetes object"),
+        (PG % "{credentialsSecretRef: {name: db, key: 'd/n'}}", "must be a key of a Secret: letters, digits, '-', '_'"),
+        (PG % "{credentialsSecretRef: {name: db, key: ..}}", "must be a key of a Secret"),
+        (PG % "{credentialsSecretRef: {name: db, key: ''}}", "key in body should be at least 1 chars"),
+        (PG % "{dsn: 'postgresql://me:canary@db/x'}", 'unknown field "spec.syncs[0].destination.postgres.dsn"'),
+        (
+            PG % "{credentialsSecretRef: {name: db, key: dsn, namespace: b}}",
+            'unknown field "spec.syncs[0].destination.postgres.credentialsSecretRef.namespace"',
+        ),
+        (FILES % "{}", "destination.files.url: Required value"),
+        (FILES % "{url: ''}", "destination.files.url in body should be at least 1 chars"),
+        (FILES % "{url: /history}", A_FILES_URL),
+        (FILES % "{url: 'file:///history'}", "file:///history needs volumeClaimName: the volume that is mounted there"),
+        (FILES % "{url: 'file:///etc', volumeClaimName: v}", A_FILES_URL),
+        (FILES % "{url: 'file:///history/../etc', volumeClaimName: v}", A_FILES_URL),
+        (FILES % "{url: 'file:///history/.hidden', volumeClaimName: v}", A_FILES_URL),
+        (FILES % "{url: 'file:///history2', volumeClaimName: v}", A_FILES_URL),
+        (FILES % "{url: 'gs://history', volumeClaimName: v}", A_FILES_URL),
+        (FILES % "{url: 's3://Bucket'}", A_FILES_URL),
+        (FILES % "{url: 's3://b'}", A_FILES_URL),
+        (FILES % "{url: 's3://bucket//acme'}", A_FILES_URL),
+        (FILES % "{url: 's3://key:canary@bucket/acme'}", A_FILES_URL),
+        (FILES % "{url: 's3://bucket/../acme'}", A_FILES_URL),
+        (FILES % "{url: 's3://bucket', volumeClaimName: v}", "volumeClaimName is for file:///history: leave it out"),
+        (
+            FILES % "{url: 'file:///history', volumeClaimName: v, credentialsSecretRef: {name: s3}}",
+            "credentialsSecretRef is for s3://bucket/prefix: leave it out",
+        ),
+        *(
+            (f"destination: {{duckdb: {{dataset: {name}}}}}", A_DATASET)
+            for name in (
+                "Acme",
+                "acme-eu",
+                "1acme",
+                "_acme",
+                "pg_acme",
+                "acme_staging",
+                "public",
+                "main",
+                "temp",
+                "information_schema",
+                "'a.b'",
+                "''",
+            )
+        ),
+        (f"destination: {{duckdb: {{dataset: {'a' * 41}}}}}", "dataset: Too long: may not be more than 40"),
+        ("resources: {limits: {memory: 512MB}}", A_QUANTITY),
+        ("resources: {limits: {memory: lots}}", A_QUANTITY),
+        ("resources: {requests: {cpu: -1}}", "spec.syncs[0].resources.requests.cpu in body must be of type string"),
+        ("resources: {requests: {cpu: '-1'}}", A_QUANTITY),
+        ("resources: {requests: {cpu: 0.5.5}}", A_QUANTITY),
+        ("resources: {limits: {gpu: '1'}}", 'unknown field "spec.syncs[0].resources.limits.gpu"'),
+        ("image: thief.example/x", 'unknown field "spec.syncs[0].image"'),
+    ],
+)
+def test_a_sync_is_refused_with_advice(kube: LocalKube, change: str, advice: str) -> None:
+    answer = try_to_create(kube, with_syncs(change))
+    assert advice in answer
+    assert "canary" not in answer
+
+
+def test_syncs_are_refused_when_they_are_too_many_or_share_a_name(kube: LocalKube) -> None:
+    assert 'spec.syncs[1]: Duplicate value: {"name":"orders"}' in try_to_create(kube, with_syncs("", "window: 1h"))
+    seventeen = with_syncs(*(f"name: s{number}" for number in range(17)))
+    assert "spec.syncs: Too many: 17: must have at most 16 items" in try_to_create(kube, seventeen)
+
+
+def test_what_a_failing_sync_means_is_one_of_two(kube: LocalKube) -> None:
+    answer = try_to_create(kube, connection("healthPolicy: {syncFailures: Alarm}"))
+    assert 'Unsupported value: "Alarm": supported values: "Ignore", "Degrade"' in answer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "",
+        "name: '1'",
+        f"name: {'o' * 40}",
+        "schedule: '@daily'",
+        "timeZone: Europe/Berlin",
+        "entities: [erp/purchase-orders.line-items, eam/work-orders/materials, erp/statuses/purchase-orders]",
+        "window: all",
+        "window: 2160h",
+        "window: 1h30m",
+        "window: 90s",
+        "suspend: true",
+        "destination: {duckdb: {dataset: acme_1}}",
+        f"destination: {{duckdb: {{dataset: {'a' * 40}}}}}",
+        "destination: {duckdb: {dataset: staging}}",
+        "destination: {duckdb: {dataset: public_}}",
+        PG % "{credentialsSecretRef: {name: db.history, key: dsn.url_1}, dataset: pgx}",
+        FILES % "{url: 's3://history'}",
+        FILES % "{url: 's3://history/'}",
+        FILES % "{url: 's3://my.history-1/Acme/year=2026/a.b_c'}",
+        f"destination: {{duckdb: null, {S3_KEYS}}}",
+        FILES % "{url: 'file:///history', volumeClaimName: v}",
+        FILES % "{url: 'file:///history/', volumeClaimName: v}",
+        FILES % "{url: 'file:///history/Acme/a.b', volumeClaimName: v, dataset: acme}",
+        "resources: {}",
+        "resources: {requests: {}, limits: {}}",
+        "resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {cpu: '2', memory: 1.5Gi}}",
+        "resources: {requests: {cpu: '0.5'}}",
+    ],
+)
+def test_a_sync_is_accepted(kube: LocalKube, change: str) -> None:
+    assert try_to_create(kube, with_syncs(change)) == ""
+
+
+def test_as_many_syncs_as_there_may_be_are_accepted(kube: LocalKube) -> None:
+    crd = json.loads(kube.kubectl("get", "crd", "makiniconnections.makini.io", "-o", "json").stdout)
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    entities = ", ".join(spec["syncs"]["items"]["properties"]["entities"]["items"]["enum"][:40])
+    sixteen = with_syncs(*(f"{{name: s{number}, entities: [{entities}]}}" for number in range(16)))
+    assert try_to_create(kube, sixteen) == ""
+    assert try_to_create(kube, connection("syncs: []")) == ""
+    for policy in ("{}", "{syncFailures: Ignore}", "{syncFailures: Degrade}"):
+        assert try_to_create(kube, connection(f"healthPolicy: {policy}")) == ""
+
+
+def test_a_sync_can_be_changed_while_credits_are_held(tenant: Tenant) -> None:
+    tenant.set_status({"credits": CLAIM, "connectionID": "c1"})
+    sync = yaml.safe_load(SYNC)
+    for change in ({}, {"window": "all"}, {"suspend": True}, {"destination": {"files": {"url": "s3://history/acme"}}}):
+        assert tenant.edit(json.dumps({"syncs": [sync | change]})) == ""
+    assert tenant.edit("syncs: null") == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("mconn.spec.syncs", "on a schedule"),
+        ("mconn.spec.syncs.window", "Default: 2160h (90 days)"),
+        ("mconn.spec.syncs.destination.files.url", "s3://bucket/prefix; or file:///history"),
+        ("mconn.spec.syncs.destination.duckdb.volumeClaimName", "Never owned, never deleted"),
+        ("mconn.spec.healthPolicy.syncFailures", "only SyncsHealthy says so"),
+    ],
+)
+def test_an_explanation_of_syncs_tells_what_matters(kube: LocalKube, path: str, words: str) -> None:
     text = " ".join(kube.kubectl("explain", path).stdout.split())
     assert words in text

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from makini_operator.resources.base import LABEL_RULE, Model, ObjectName, SecretRef, cel, rule
+from makini_operator.resources.base import LABEL_RULE, Model, ObjectName, SecretRef, cel, discreet, rule
 from makini_operator.resources.durations import DURATION_FORM
 from makini_operator.resources.entities import ENTITIES
 from makini_operator.resources.schedule import Schedule, TimeZone
@@ -30,9 +30,10 @@ Dataset = Annotated[
         max_length=40,
         json_schema_extra=cel(
             rule(
-                "self.matches('^[a-z][a-z0-9_]{0,39}$') && !self.matches('^(pg_.*|.*_staging|public|main)$')",
-                "must be a small letter, then at most 39 small letters, digits and '_'; not pg_…, …_staging, public "
-                "or main",
+                "self.matches('^[a-z][a-z0-9_]{0,39}$') "
+                "&& !self.matches('^(pg_.*|.*_staging|public|main|temp|information_schema)$')",
+                "must be a small letter, then at most 39 small letters, digits and '_'; not pg_…, …_staging, or a name "
+                "that databases use themselves: public, main, temp, information_schema",
             )
         ),
     ),
@@ -57,7 +58,10 @@ class SecretKeyRef(SecretRef):
         max_length=253,
         description="Key in the Secret.",
         json_schema_extra=cel(
-            rule("self.matches('^[-._a-zA-Z0-9]+$')", "must be a key of a Secret: letters, digits, '-', '_' and '.'")
+            rule(
+                "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",
+                "must be a key of a Secret: letters, digits, '-', '_' and '.', not starting with '..'",
+            )
         ),
     )
 
@@ -96,9 +100,9 @@ class FilesDestination(Model):
         max_length=512,
         description="s3://bucket/prefix; or file:///history, or a folder below it, on the volume.",
         json_schema_extra=cel(
-            rule(
-                f"self.matches('^(s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](/[A-Za-z0-9._=-]+)*/?|file://{HISTORY_MOUNT}"
-                "(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?)$')",
+            discreet(
+                f"self.matches('^(s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]|file://{HISTORY_MOUNT})"
+                "(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?$')",
                 f"must be s3://bucket/prefix, or file://{HISTORY_MOUNT} or a folder below it",
             )
         ),
@@ -195,7 +199,12 @@ class Sync(Model):
             rule(
                 f"self == 'all' || (self.size() > 1 && self.matches('{DURATION_FORM}'))",
                 "must be a duration such as 2160h, or all",
-            )
+            ),
+            rule(
+                f"self == 'all' || !self.matches('{DURATION_FORM}') || self.size() == 0 "
+                "|| duration(self) > duration('0s')",
+                "must be longer than nothing, or all",
+            ),
         ),
     )
     destination: Destination = Field(description="Where records are loaded to.")
