@@ -1,6 +1,14 @@
 """Two runs on one dataset never interleave."""
 
+import logging
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from threading import Event
+from typing import IO
 
 import psycopg2
 import pytest
@@ -8,6 +16,10 @@ from tests.sync import postgres
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import Destination, Postgres, compare
+
+from makini_operator.sync.destinations.duck import Duck
+from makini_operator.sync.errors import Locked
+from makini_operator.sync.waiting import ASK_EVERY, locked_within
 
 
 class Gate:
@@ -96,3 +108,119 @@ def test_a_user_with_rights_on_its_schema_only_is_enough(
     outcome = program.run()
     assert outcome.code == 0, outcome.log
     compare(fake, Postgres(postgres_server, name))
+
+
+# --- waiting for the lock ------------------------------------------------------------------------------------------
+
+WAITS = "another run works on dataset"
+
+
+@contextmanager
+def at_work(fake: FakeMakini, program: Program) -> Iterator[tuple[Gate, "subprocess.Popen[str]"]]:
+    """A run that holds the lock until its gate is opened; it comes to its end."""
+    fake.put(ORDERS, *[order(i) for i in range(25)])
+    gate = Gate(page=2)
+    fake.fault = gate
+    first = program.start()
+    try:
+        assert gate.reached.wait(60)
+        yield gate, first
+    finally:
+        gate.open.set()
+        out, log = first.communicate(timeout=60)
+    assert first.returncode == 0, (out, log)
+
+
+def until_it_waits(process: "subprocess.Popen[str]") -> str:
+    """The first line that says so; reading blocks until there is one, or the process ends."""
+    stream: IO[str] | None = process.stderr
+    assert stream is not None
+    line = next((line for line in stream if WAITS in line), "")
+    assert line, "it ended without waiting"
+    return line
+
+
+def test_a_run_waits_for_the_lock_as_long_as_it_is_told_to(
+    fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    with at_work(fake, program) as (gate, first):
+        requests = len(fake.hits)
+        second = program.start("--lock-wait", "5m")
+        assert "waiting up to 300 s more" in until_it_waits(second)
+        assert (first.poll(), len(fake.hits)) == (None, requests)
+        gate.open.set()
+        out, log = second.communicate(timeout=60)
+        assert second.returncode == 0, (out, log)
+    compare(fake, destination)
+
+
+def test_a_run_that_has_waited_in_vain_is_turned_away(fake: FakeMakini, program: Program) -> None:
+    with at_work(fake, program):
+        requests = len(fake.hits)
+        second = program.run("--lock-wait", "1s")
+        assert (second.code, second.result["reason"]) == (3, "Locked")
+        assert WAITS in second.log
+        assert len(fake.hits) == requests
+
+
+def test_a_run_that_waits_ends_when_it_is_told_to(fake: FakeMakini, program: Program) -> None:
+    with at_work(fake, program):
+        second = program.start("--lock-wait", "5m")
+        until_it_waits(second)
+        second.send_signal(signal.SIGTERM)
+        out, _ = second.communicate(timeout=60)
+        assert second.returncode == 143
+        assert '"reason": "Terminated"' in out
+
+
+@pytest.mark.parametrize("kind", ["duckdb"], indirect=True)
+def test_a_run_says_how_long_it_waits_and_refuses_what_is_no_duration(program: Program) -> None:
+    process = program.start("--lock-wait", "a while")
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "expected a duration such as 90d, 2160h or 1h30m, found 'a while' (or 'none')" in log
+
+
+def test_whoever_waits_is_told_so_at_once_and_then_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real lock, and a clock that goes on only while it is waited."""
+    caplog.set_level(logging.INFO)
+    asked: list[float] = []
+    time = 0.0
+
+    def pause(seconds: float) -> None:
+        nonlocal time
+        asked.append(seconds)
+        time += seconds
+
+    holder, waiter = Duck(tmp_path, "acme"), Duck(tmp_path, "acme")
+    wait = timedelta(seconds=150.5)
+    with (
+        holder.lock(),
+        pytest.raises(Locked, match="nothing was read or changed"),
+        locked_within(wait, waiter, clock=lambda: time, pause=pause),
+    ):
+        pytest.fail("the lock is another's")
+    assert time == wait.total_seconds()
+    assert set(asked[:-1]) == {ASK_EVERY}
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.rpartition("waiting up to ")[2] for text in told] == ["150 s more", "90 s more", "30 s more"]
+
+
+def test_the_lock_is_had_as_soon_as_it_is_free_and_given_back(tmp_path: Path) -> None:
+    holder, waiter = Duck(tmp_path, "acme"), Duck(tmp_path, "acme")
+    held = holder.lock()
+    held.__enter__()
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        held.__exit__(None, None, None)
+
+    with locked_within(timedelta(minutes=1), waiter, clock=lambda: 0.0, pause=pause):
+        assert pauses == [ASK_EVERY]
+        with pytest.raises(Locked), holder.lock():
+            pass
+    with holder.lock():
+        pass

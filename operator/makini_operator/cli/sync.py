@@ -129,6 +129,13 @@ def destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--progress-every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True, help="Seconds.")
 @click.option(
+    "--lock-wait",
+    type=Duration("none"),
+    default="none",
+    show_default=True,
+    help="How long another run on the dataset is waited for.",
+)
+@click.option(
     "--work-dir",
     type=click.Path(path_type=Path, file_okay=False, exists=True, writable=True),
     help="Where pages are kept meanwhile. Default: TMPDIR.",
@@ -216,6 +223,7 @@ def _run(options: dict[str, Any], report: Report, scratch: Path) -> None:
         accepts_gone=options["accept_gone"],
         takes_over=options["take_over"],
         scratch=scratch,
+        lock_wait=options["lock_wait"] or timedelta(),
     )
     progress = Progress(every=options["progress_every"], terminal=terminal())
     Run(job, source=source, destination=make_destination(options), progress=progress, report=report).run()

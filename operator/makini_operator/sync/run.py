@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from makini_operator.sync.destinations.base import Destination, State
@@ -23,6 +23,7 @@ from makini_operator.sync.rows import KEY, PARENT
 from makini_operator.sync.source import Source
 from makini_operator.sync.spool import Spool
 from makini_operator.sync.times import format_time
+from makini_operator.sync.waiting import locked_within
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,11 @@ _FEW = 10  # records; below it no share of them says anything
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a run is to do. `owner` stays the same when a connection is closed and opened again under a new id."""
+    """What a run is to do.
+
+    `owner` stays the same when a connection is closed and opened again under a new id. `lock_wait` is how long another
+    run on the dataset is waited for.
+    """
 
     entities: tuple[Entity, ...]
     connection: str
@@ -43,6 +48,7 @@ class Job:
     accepts_gone: bool
     takes_over: bool
     scratch: Path
+    lock_wait: timedelta = timedelta()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -62,7 +68,7 @@ class Run:
         """Sync every entity; what went wrong is in the report afterwards, and nothing is raised."""
         self._report.entities = [EntityResult(entity=entity.name) for entity in self._job.entities]
         try:
-            with self._destination.lock():
+            with locked_within(self._job.lock_wait, self._destination):
                 states = self._destination.read_state()
                 self._check_owner(states.get(DATASET, {}))
                 for entity, result in zip(self._job.entities, self._report.entities, strict=True):
