@@ -90,9 +90,10 @@ node-down: ## Stop it; nothing of it is left
 	@$(LOCALNODE) down
 
 .PHONY: node-images
-node-images: venv ## Build the operator's and the sandbox's image without a container engine; into the node if it is up
-	@$(PYTHON) -m tests.images build --output build/makini-operator.tar
-	@if $(LOCALNODE) status >/dev/null; then $(LOCALNODE) load build/makini-operator.tar; fi
+node-images: venv ## Build the images (operator, sandbox, sync) without a container engine; into the node if it is up
+	@$(PYTHON) -m tests.images build --output build
+	@if $(LOCALNODE) status >/dev/null; then \
+		for name in operator sync; do $(LOCALNODE) load build/makini-$$name.tar; done; fi
 
 .PHONY: kind-up
 kind-up: ## Start a kind cluster with the images in it (needs Docker, kind and kubectl; CI here cannot run it)
@@ -120,13 +121,15 @@ sandbox: venv ## Run the embedded Makini on SANDBOX_LISTEN; more switches in SAN
 	exec $(VENV)/bin/makini-operator sandbox --listen $(SANDBOX_LISTEN) --state $(SANDBOX_STATE) $(SANDBOX_ARGS)
 
 .PHONY: lock
-lock: ## Make requirements.lock anew from pyproject.toml, and from it the part that is in the operator's image
+lock: ## Make requirements.lock anew from pyproject.toml, and from it the parts that are in the images
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON3) -m venv "$$tools" && \
 		"$$tools/bin/pip" install --quiet uv && \
-		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header --all-extras pyproject.toml -o requirements.lock && \
-		"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header --no-annotate --constraints requirements.lock pyproject.toml -o requirements-operator.lock
+		compile() { "$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header "$$@"; } && \
+		compile --all-extras pyproject.toml -o requirements.lock && \
+		compile --no-annotate --constraints requirements.lock pyproject.toml -o requirements-operator.lock && \
+		$(PYTHON3) -m tests.images needs | \
+			compile --no-annotate --constraints requirements.lock - -o requirements-sync.lock
 
 .PHONY: clean
 clean: cluster-down node-down ## Stop the control plane and the node; remove .venv, build output and tool caches

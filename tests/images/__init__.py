@@ -1,8 +1,9 @@
 """Container images as archives, made without a container engine and cached.
 
 `basic()` are what a node itself needs; `operator()` is the image that users install, and
-the sandbox beside it. Build the latter with the Python of `.venv`, because what is
-installed there is what goes into it.
+the sandbox beside it; `sync()` is what sync pods run, apart from them because it is large.
+Build the last two with the Python of `.venv`, because what is installed there is what goes
+into them.
 """
 
 import hashlib
@@ -14,6 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from tests.images import archive, contents, tree
 from tests.images.archive import Image
+from tests.images.recipes import OPERATOR as OPERATOR_RECIPE
+from tests.images.recipes import SYNC as SYNC_RECIPE
+from tests.images.recipes import Recipe
 from tests.localkube.build import cache_home, locked
 from tests.localkube.errors import LocalKubeError
 
@@ -21,6 +25,7 @@ PAUSE = "localhost/pause:test"
 BUSYBOX = "localhost/busybox:test"
 OPERATOR = "localhost/makini-operator:test"
 SANDBOX = "localhost/makini-sandbox:test"
+SYNC = "localhost/makini-sync:test"
 
 _KEPT = 4
 _HASH = re.compile(r"[0-9a-f]{12}")
@@ -41,23 +46,34 @@ def basic() -> Path:
 
 def operator() -> Path:
     """An archive with the operator's and the sandbox's image."""
-    lower = _cached("system", _own_sources() + contents.fingerprint().encode(), _layer(contents.system))
-    files = sorted((contents.ROOT / "operator").rglob("*.py"))
-    sources = b"".join(str(path.relative_to(contents.ROOT)).encode() + path.read_bytes() for path in files)
-    upper = _cached("operator-layer", _own_sources() + sources + lower.name.encode(), _layer(contents.operator))
-    key = f"{lower.parent.name} {upper.parent.name}".encode() + _own_sources()
-    return _cached("operator", key, lambda target: _write_operator((lower, upper), target))
-
-
-def _write_operator(layers: tuple[Path, ...], target: Path) -> None:
+    layers = _layers(OPERATOR_RECIPE, "system", "operator-layer")
     sandbox = (*contents.ENTRYPOINT, "sandbox")
-    archive.write(
-        [
-            Image(OPERATOR, layers, contents.ENTRYPOINT, contents.ENVIRONMENT),
-            Image(SANDBOX, layers, sandbox, contents.ENVIRONMENT),
-        ],
-        target,
-    )
+    images = [
+        Image(OPERATOR, layers, contents.ENTRYPOINT, contents.ENVIRONMENT),
+        Image(SANDBOX, layers, sandbox, contents.ENVIRONMENT),
+    ]
+    return _archived("operator", images)
+
+
+def sync() -> Path:
+    """An archive with the image of sync pods."""
+    layers = _layers(SYNC_RECIPE, "sync-system", "sync-layer")
+    return _archived("sync", [Image(SYNC, layers, contents.ENTRYPOINT, contents.ENVIRONMENT)])
+
+
+def _layers(recipe: Recipe, below: str, above: str) -> tuple[Path, Path]:
+    """Python with the packages, and the program: a change of the program writes only the small one anew."""
+    fingerprint = _own_sources() + contents.fingerprint(recipe).encode()
+    lower = _cached(below, fingerprint, lambda target: tree.write_layer(contents.system(recipe), target))
+    sources = b"".join(name.encode() + path.read_bytes() for name, path in contents.sources(recipe))
+    key = fingerprint + sources + contents.version().encode()
+    return lower, _cached(above, key, lambda target: tree.write_layer(contents.program(recipe), target))
+
+
+def _archived(name: str, images: list[Image]) -> Path:
+    layers = {layer.parent.name for image in images for layer in image.layers}
+    key = " ".join(sorted(layers)).encode() + _own_sources()
+    return _cached(name, key, lambda target: archive.write(images, target))
 
 
 def _write_basic(binary: Path, target: Path) -> None:
@@ -77,10 +93,6 @@ def _write_basic(binary: Path, target: Path) -> None:
             Image(PAUSE, (layer,), ("/bin/busybox", "sleep", "2147483647"), path, user="65534:65534"),
         ]
         archive.write(images, target)
-
-
-def _layer(content: Callable[[], tree.Tree]) -> Callable[[Path], None]:
-    return lambda target: tree.write_layer(content(), target)
 
 
 def _cached(name: str, key: bytes, make: Callable[[Path], None]) -> Path:

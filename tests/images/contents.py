@@ -1,9 +1,8 @@
-"""The list of files of the operator's image; the Dockerfile and the build without an engine both use it.
+"""The list of files of an image; the Dockerfile and the build without an engine both use it.
 
-What is in it: the Python that runs this, the shared libraries it needs, the packages of
-requirements-operator.lock, and the operator. What is not: a shell, a package manager,
-tests, packages of any extra, and the typed models of the `kubernetes` package, which make
-up most of it and are never imported (a test starts the operator from this list).
+What is in it: the Python that runs this, the shared libraries it needs, the packages of the
+recipe's lock, and the program. What is not: a shell, a package manager, tests, packages of
+other extras, and what the recipe leaves out.
 """
 
 import platform
@@ -17,10 +16,9 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
+from tests.images.recipes import ROOT, Recipe
 from tests.images.tree import File, Folder, Link, Tree
 
-ROOT = Path(__file__).parents[2]
-LOCK = ROOT / "requirements-operator.lock"
 USER = 65532
 ENVIRONMENT = {
     "PATH": "/usr/local/bin",
@@ -40,18 +38,16 @@ _NOT_NEEDED = re.compile(
     r"testmultiphase|testclinic|ctypes_test|xxlimited|xxlimited_35|xxsubinterpreters|xxtestfuzz)\.[^/]*$"
     r"|\.(a|c|pyc|pyi|pyx|pxd|h|whl)$|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|uv_cache\.json)$"
 )
-_KUBERNETES_MODELS = re.compile(r"^kubernetes/(aio/)?client/(api|models)/(?P<module>\w+)\.py$")
-_KUBERNETES_KEPT = {"__init__", "v1_managed_fields_entry", "v1_object_meta", "v1_owner_reference"}
 
 
 class ContentsError(Exception):
     """What is installed here is not what the image is to hold."""
 
 
-def system() -> Tree:
+def system(recipe: Recipe) -> Tree:
     """Python, its libraries, and the packages: what changes seldom."""
     tree: Tree = {_STANDARD_LIBRARY / path: File(source, _mode(source)) for path, source in _standard_library()}
-    tree |= {_APP / path: File(source) for path, source in _packages()}
+    tree |= {_APP / path: File(source) for path, source in packages(recipe)}
     interpreter = Path(sys.executable).resolve()
     tree[PurePosixPath("usr/local/bin") / _PYTHON] = File(interpreter, 0o755)
     tree |= {PurePosixPath("usr/local/bin") / name: Link(_PYTHON) for name in ("python3", "python")}
@@ -68,27 +64,42 @@ def system() -> Tree:
     }
 
 
-def operator() -> Tree:
-    """The operator itself, and its command."""
-    source = ROOT / "operator" / "makini_operator"
-    files = [path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    tree: Tree = {_APP / "makini_operator" / path.relative_to(source).as_posix(): File(path) for path in files}
-    description = ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8")
-    version = re.search(r'^version = "(.+)"$', description, re.MULTILINE)
-    if version is None:
-        raise ContentsError("pyproject.toml has no line `version = ...`.")
-    about = f"Metadata-Version: 2.1\nName: makini-operator\nVersion: {version[1]}\n"
+def program(recipe: Recipe) -> Tree:
+    """The program itself, as far as the image needs it, and its command."""
+    tree: Tree = {_APP / "makini_operator" / name: File(path) for name, path in sources(recipe)}
+    about = f"Metadata-Version: 2.1\nName: makini-operator\nVersion: {version()}\n"
     command = "#!/usr/local/bin/python3 -sP\nfrom makini_operator.cli.main import main\n\nmain()\n"
     return _compiled(tree) | {
-        _APP / f"makini_operator-{version[1]}.dist-info" / "METADATA": File(about.encode()),
+        _APP / f"makini_operator-{version()}.dist-info" / "METADATA": File(about.encode()),
         PurePosixPath(ENTRYPOINT[0]).relative_to("/"): File(command.encode(), 0o755),
     }
 
 
-def locked() -> dict[str, str]:
-    """The packages of the image, each with its only version."""
-    found = re.findall(r"^([\w.-]+)==(\S+)(?: ;[^\\]*)? \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    return dict(found)
+def sources(recipe: Recipe) -> list[tuple[str, Path]]:
+    """The files of the program that are in the image, each with its path in the package."""
+    folder = ROOT / "operator" / "makini_operator"
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    named = [(path.relative_to(folder).as_posix(), path) for path in files]
+    return [(name, path) for name, path in named if recipe.program.search(name)]
+
+
+def version() -> str:
+    """The program's version."""
+    description = ROOT.joinpath("pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^version = "(.+)"$', description, re.MULTILINE)
+    if found is None:
+        raise ContentsError("pyproject.toml has no line `version = ...`.")
+    return found[1]
+
+
+def locked(recipe: Recipe) -> dict[str, set[str]]:
+    """The packages of the image, each with its version: several if that depends on the Python."""
+    text = recipe.lock.read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)(?: ;[^\\]*)? \\$", text, re.MULTILINE):
+        if name not in recipe.without:
+            found.setdefault(name, set()).add(version)
+    return found
 
 
 def _standard_library() -> Iterator[tuple[str, Path]]:
@@ -99,31 +110,29 @@ def _standard_library() -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def _packages() -> Iterator[tuple[str, Path]]:
-    for name, version in locked().items():
+def packages(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """The files of the installed packages that are in the image, each with its path below the import path.
+
+    Raises:
+        ContentsError: what is installed is not what the lock says.
+    """
+    text = recipe.lock.read_text(encoding="utf-8")
+    of_other_platforms = set(re.findall(r"^([\w.-]+)==\S+ ;", text, re.MULTILINE))
+    for name, versions in locked(recipe).items():
+        wanted = " or ".join(sorted(versions))
         try:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            if name in _of_other_platforms():
+            if name in of_other_platforms:
                 continue
-            raise ContentsError(f"{name} {version} is not installed for {sys.executable}: run `make venv`.") from None
-        if found.version != version:
-            raise ContentsError(f"{name} is {found.version} here and {version} in {LOCK.name}: run `make venv`.")
+            raise ContentsError(f"{name} {wanted} is not installed for {sys.executable}: run `make venv`.") from None
+        if found.version not in versions:
+            raise ContentsError(f"{name} is {found.version} here and {wanted} in {recipe.lock.name}: run `make venv`.")
         for file in found.files or []:
             path = file.as_posix()
-            if path.startswith("..") or _NOT_NEEDED.search(path) or _is_unused_model(path):
+            if path.startswith("..") or _NOT_NEEDED.search(path) or recipe.leaves_out.search(path):
                 continue
             yield path, Path(str(found.locate_file(file)))
-
-
-def _of_other_platforms() -> set[str]:
-    """Packages that the lock has a condition for, which this machine may not meet."""
-    return set(re.findall(r"^([\w.-]+)==\S+ ;", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def _is_unused_model(path: str) -> bool:
-    model = _KUBERNETES_MODELS.match(path)
-    return model is not None and model["module"] not in _KUBERNETES_KEPT
 
 
 def _mode(source: Path) -> int:
@@ -175,8 +184,8 @@ def _compiled(tree: Tree) -> Tree:
     return tree | added
 
 
-def fingerprint() -> str:
+def fingerprint(recipe: Recipe) -> str:
     """Changes whenever `system` would: the platform, the Python and the packages."""
     return "\n".join(
-        [platform.platform(), sys.version, str(Path(sys.executable).resolve()), LOCK.read_text(encoding="utf-8")]
+        [platform.platform(), sys.version, str(Path(sys.executable).resolve()), recipe.lock.read_text(encoding="utf-8")]
     )

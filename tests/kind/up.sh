@@ -24,9 +24,10 @@ fi
 
 docker build --quiet --target operator --tag localhost/makini-operator:test . >&2
 docker build --quiet --target sandbox --tag localhost/makini-sandbox:test . >&2
+docker build --quiet --target sync --tag localhost/makini-sync:test . >&2
 docker build --quiet --tag localhost/busybox:test - <tests/kind/busybox.Dockerfile >&2
 kind load docker-image --name "$name" \
-  localhost/makini-operator:test localhost/makini-sandbox:test localhost/busybox:test >&2
+  localhost/makini-operator:test localhost/makini-sandbox:test localhost/makini-sync:test localhost/busybox:test >&2
 
 echo "KUBECONFIG=$kubeconfig"
 echo "MAKINI_NODE_KUBECONFIG=$kubeconfig"
