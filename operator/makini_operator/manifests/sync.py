@@ -114,6 +114,7 @@ def _template(connection: MakiniConnection, sync: Sync, image: SyncImage) -> Man
         "env": [*({"name": name, "value": WORK} for name in ("HOME", "TMPDIR")), *_environment(sync.destination)],
         "volumeMounts": [{"name": "work", "mountPath": WORK}, *_mounts(sync.destination)],
         "resources": _resources(sync),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

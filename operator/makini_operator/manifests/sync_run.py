@@ -95,12 +95,15 @@ def _said(text: str, *, is_success: bool) -> str:
 
 
 def _ended(end: dict[str, Any]) -> str:
-    """What Kubernetes says of a pod that said nothing itself."""
+    """What Kubernetes says of a pod that gave no result."""
     reason, code = str(end.get("reason") or ""), end.get("exitCode")
     if reason == "Completed":
         return ""
     if reason == "OOMKilled" or code == _KILLED:
         return "it was killed, most likely for want of memory: raise resources.limits.memory"
+    lines = [line.strip() for line in str(end.get("message") or "")[-_LONGEST_WORDS:].splitlines() if line.strip()]
+    if lines:  # the end of its log
+        return _plain(f"it ended with code {code}: {lines[-1]}")
     return _plain(f"it ended with code {code} and said nothing ({reason or 'no reason given'}): see its pod's log")
 
 

@@ -267,10 +267,11 @@ def test_the_words_of_a_success_are_numbers() -> None:
         ([{"metadata": {}, "status": {}}], "its pod is gone (BackoffLimitExceeded)"),
         ([pod(said(message="a\nb\x1b[31m"))], "NotWhole: a b [31m"),
         ([pod(reason="OOMKilled", exitCode=137)], "it was killed, most likely for want of memory"),
-        ([pod("what?")], "it ended with code 1 and said nothing (Error): see its pod's log"),
-        ([pod("[]")], "it ended with code 1 and said nothing"),
-        ([pod(json.dumps({"entities": 3}))], "it ended with code 1 and said nothing"),
-        ([pod(said(entities=None))], "it ended with code 1 and said nothing"),
+        ([pod()], "it ended with code 1 and said nothing (Error): see its pod's log"),
+        ([pod("Usage: sync\n\nError: no such option\n")], "it ended with code 1: Error: no such option"),
+        ([pod("[]")], "it ended with code 1: []"),
+        ([pod(json.dumps({"entities": 3}))], "it ended with code 1: {"),
+        ([pod(said(entities=None))], "it ended with code 1: {"),
     ],
 )
 def test_the_words_of_a_failure_are_one_sentence(pods: list[Manifest], words: str) -> None:
