@@ -9,10 +9,10 @@ from makini_operator.controllers.installation import Installation
 from makini_operator.kube.api import CRON_JOBS, JOBS, ROLE_BINDINGS, ROLES, SECRETS, KubeApi, Object, Resource
 from makini_operator.kube.owners import OwnerIndex
 from makini_operator.kube.store import ObjectStore, Stored
-from makini_operator.manifests import cron_job, readers, secret, sync_run
+from makini_operator.manifests import cron_job, plain, secret, sync_run
 from makini_operator.manifests.cron_job import CronJobRecord
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
-from makini_operator.manifests.readers import GrantRecord
+from makini_operator.manifests.plain import PlainRecord
 from makini_operator.manifests.secret import SecretRecord
 from makini_operator.manifests.sync_run import RunRecord
 
@@ -27,8 +27,8 @@ class Children:
         self.secrets: ObjectStore[SecretRecord] = ObjectStore()
         self.cron_jobs: ObjectStore[CronJobRecord] = ObjectStore()
         self.sync_runs: ObjectStore[RunRecord] = ObjectStore()
-        self.roles: ObjectStore[GrantRecord] = ObjectStore()
-        self.role_bindings: ObjectStore[GrantRecord] = ObjectStore()
+        self.roles: ObjectStore[PlainRecord] = ObjectStore()
+        self.role_bindings: ObjectStore[PlainRecord] = ObjectStore()
         self._secret_owners = OwnerIndex(self.secrets)
         self._cron_job_owners = OwnerIndex(self.cron_jobs)
         self._sync_run_owners = OwnerIndex(self.sync_runs)
@@ -49,13 +49,13 @@ class Children:
         """Put what is remembered of a sync's Job into the store."""
         return take(self.sync_runs, obj, sync_run.record)
 
-    def take_role(self, obj: Object) -> GrantRecord:
+    def take_role(self, obj: Object) -> PlainRecord:
         """Put what is remembered of a Role into the store."""
-        return take(self.roles, obj, readers.record)
+        return take(self.roles, obj, plain.record)
 
-    def take_role_binding(self, obj: Object) -> GrantRecord:
+    def take_role_binding(self, obj: Object) -> PlainRecord:
         """Put what is remembered of a RoleBinding into the store."""
-        return take(self.role_bindings, obj, readers.record)
+        return take(self.role_bindings, obj, plain.record)
 
     async def relist(self) -> None:
         """Read all of them consistently: finds deletions that a broken watch has missed. Raises `KubeError`."""
@@ -79,11 +79,11 @@ class Children:
         """Jobs of syncs that this CronJob controls."""
         return self._sync_run_owners.of(cron_job_uid)
 
-    def roles_of(self, uid: str) -> list[GrantRecord]:
+    def roles_of(self, uid: str) -> list[PlainRecord]:
         """Roles with our label that are controlled by this connection."""
         return self._role_owners.of(uid)
 
-    def role_bindings_of(self, uid: str) -> list[GrantRecord]:
+    def role_bindings_of(self, uid: str) -> list[PlainRecord]:
         """RoleBindings with our label that are controlled by this connection."""
         return self._role_binding_owners.of(uid)
 
