@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from makini_operator.controllers.installation import Installation
-from makini_operator.kube.api import CRON_JOBS, JOBS, ROLE_BINDINGS, ROLES, SECRETS, KubeApi, Object, Resource
+from makini_operator.kube.api import (
+    CRON_JOBS,
+    JOBS,
+    NETWORK_POLICIES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    KubeApi,
+    Object,
+    Resource,
+)
 from makini_operator.kube.owners import OwnerIndex
 from makini_operator.kube.store import ObjectStore, Stored
 from makini_operator.manifests import cron_job, plain, secret, sync_run
@@ -29,11 +39,13 @@ class Children:
         self.sync_runs: ObjectStore[RunRecord] = ObjectStore()
         self.roles: ObjectStore[PlainRecord] = ObjectStore()
         self.role_bindings: ObjectStore[PlainRecord] = ObjectStore()
+        self.network_policies: ObjectStore[PlainRecord] = ObjectStore()
         self._secret_owners = OwnerIndex(self.secrets)
         self._cron_job_owners = OwnerIndex(self.cron_jobs)
         self._sync_run_owners = OwnerIndex(self.sync_runs)
         self._role_owners = OwnerIndex(self.roles)
         self._role_binding_owners = OwnerIndex(self.role_bindings)
+        self._network_policy_owners = OwnerIndex(self.network_policies)
 
     # --- taking in what Kubernetes says ----------------------------------------------------------------------------
 
@@ -57,6 +69,10 @@ class Children:
         """Put what is remembered of a RoleBinding into the store."""
         return take(self.role_bindings, obj, plain.record)
 
+    def take_network_policy(self, obj: Object) -> PlainRecord:
+        """Put what is remembered of a NetworkPolicy into the store."""
+        return take(self.network_policies, obj, plain.record)
+
     async def relist(self) -> None:
         """Read all of them consistently: finds deletions that a broken watch has missed. Raises `KubeError`."""
         await self._relist(SECRETS, self.secrets, self.take_secret)
@@ -64,6 +80,7 @@ class Children:
         await self._relist(JOBS, self.sync_runs, self.take_sync_run, sync_run.SELECTOR)
         await self._relist(ROLES, self.roles, self.take_role)
         await self._relist(ROLE_BINDINGS, self.role_bindings, self.take_role_binding)
+        await self._relist(NETWORK_POLICIES, self.network_policies, self.take_network_policy)
 
     # --- who belongs to whom ---------------------------------------------------------------------------------------
 
@@ -86,6 +103,10 @@ class Children:
     def role_bindings_of(self, uid: str) -> list[PlainRecord]:
         """RoleBindings with our label that are controlled by this connection."""
         return self._role_binding_owners.of(uid)
+
+    def network_policies_of(self, uid: str) -> list[PlainRecord]:
+        """NetworkPolicies with our label that are controlled by this connection."""
+        return self._network_policy_owners.of(uid)
 
     async def _relist(
         self, resource: Resource, store: ObjectStore[T], take: Callable[[Object], T], selector: str = MANAGED_SELECTOR

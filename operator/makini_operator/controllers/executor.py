@@ -12,12 +12,9 @@ from datetime import UTC, datetime
 
 from makini_operator.controllers.accounts import Account, CredentialsMissing
 from makini_operator.controllers.allocator import Allocator
-from makini_operator.controllers.cron_jobs import CronJobs
+from makini_operator.controllers.keepers import Keepers
 from makini_operator.controllers.notes import HeldToken, Note
 from makini_operator.controllers.observer import wanted_metadata
-from makini_operator.controllers.readers import Readers
-from makini_operator.controllers.stores import Stores
-from makini_operator.controllers.sync_runs import SyncRuns
 from makini_operator.controllers.token_steps import Step, TokenSteps
 from makini_operator.controllers.world import World
 from makini_operator.credits.ledger import Request
@@ -40,11 +37,8 @@ _BAD_CREDENTIALS = ("CREDENTIALS_REJECTED", "AUTHENTICATION_FAILED", "INVALID_CR
 class Executor:
     """Performs actions for one connection at a time."""
 
-    def __init__(
-        self, world: World, cron_jobs: CronJobs, sync_runs: SyncRuns, readers: Readers, stores: Stores
-    ) -> None:
-        self._world = world
-        self._cron_jobs, self._sync_runs = cron_jobs, sync_runs
+    def __init__(self, world: World, keepers: Keepers) -> None:
+        self._world, self._keepers = world, keepers
         self._perform: Mapping[type, Step] = {
             actions.AddFinalizer: self._add_finalizer,
             actions.RemoveFinalizer: self._remove_finalizer,
@@ -57,8 +51,10 @@ class Executor:
             actions.ApplyCronJob: self._apply_cron_job,
             actions.DeleteCronJob: self._delete_cron_job,
             actions.StartSyncs: self._start_syncs,
+            actions.ApplyEgress: self._apply_egress,
+            actions.RemoveEgress: self._remove_egress,
             actions.EndRuns: self._end_runs,
-            **TokenSteps(world, readers, stores, self._account).steps(),
+            **TokenSteps(world, keepers, self._account).steps(),
         }
 
     async def perform(self, action: actions.Action, o: Observation, note: Note) -> bool:
@@ -203,24 +199,32 @@ class Executor:
     # --- workflows and syncs ---------------------------------------------------------------------------------------
 
     async def _try_cron_jobs(self, _: actions.TryCronJobs, o: Observation, note: Note) -> bool:
-        await self._cron_jobs.try_out(o.connection, o.endpoint, note)
+        await self._keepers.cron_jobs.try_out(o.connection, o.endpoint, note)
         return True
 
     async def _apply_cron_job(self, action: actions.ApplyCronJob, o: Observation, _: Note) -> bool:
-        await self._cron_jobs.apply(o.connection, o.endpoint, action.item)
+        await self._keepers.cron_jobs.apply(o.connection, o.endpoint, action.item)
         return True
 
     async def _delete_cron_job(self, action: actions.DeleteCronJob, o: Observation, _: Note) -> bool:
-        await self._cron_jobs.remove(o.connection, action.found)
+        await self._keepers.cron_jobs.remove(o.connection, action.found)
         return True
 
     async def _start_syncs(self, action: actions.StartSyncs, o: Observation, note: Note) -> bool:
-        await self._sync_runs.start(o.connection, action.names, action.request, is_full=action.is_full)
+        await self._keepers.sync_runs.start(o.connection, action.names, action.request, is_full=action.is_full)
         note.syncs_started(action.request)
         return True
 
+    async def _apply_egress(self, _: actions.ApplyEgress, o: Observation, __: Note) -> bool:
+        await self._keepers.egress.apply(o.connection)
+        return True
+
+    async def _remove_egress(self, _: actions.RemoveEgress, o: Observation, __: Note) -> bool:
+        await self._keepers.egress.remove(o.connection)
+        return True
+
     async def _end_runs(self, _: actions.EndRuns, o: Observation, __: Note) -> bool:
-        await self._cron_jobs.end(o.connection)
+        await self._keepers.cron_jobs.end(o.connection)
         return True
 
     # --- who acts for whom -----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,10 @@ from kubernetes.aio.client.configuration import Configuration
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import TAKEN_AT_ONCE
 from makini_operator.kube.session import open_session
+from makini_operator.kube.store import ObjectStore
 from makini_operator.manifests import sync_run
 from makini_operator.manifests.ownership import MANAGED_SELECTOR
-from makini_operator.resources.base import GROUP, VERSION
+from makini_operator.resources.base import API_VERSION, GROUP
 
 EXIT_TIMEOUT = 2.0
 """Seconds that kopf gives running handlers at shutdown; ours only hand over."""
@@ -36,7 +37,7 @@ STOP_WITHIN = 15.0
 SWITCH_INTERVAL = 0.0005
 """Seconds that kopf's thread may keep the interpreter while the main one wants it; each of its own calls to the network
 gives it away. With Python's default of 5 ms a large first listing starves the main loop."""
-_RBAC = "rbac.authorization.k8s.io/v1"
+_CORE, _BATCH, _RBAC, _NETWORK = "v1", "batch/v1", "rbac.authorization.k8s.io/v1", "networking.k8s.io/v1"
 _DELETED = "DELETED"
 _logger = logging.getLogger(__name__)
 
@@ -132,11 +133,16 @@ def _configure(registry: kopf.OperatorRegistry, configuration: Configuration) ->
         settings.queueing.exit_timeout = EXIT_TIMEOUT
         settings.queueing.idle_timeout = IDLE_TIMEOUT
         settings.networking.request_timeout = 20
-        settings.watching.label_selectors["v1", "secrets"] = MANAGED_SELECTOR
-        settings.watching.label_selectors["batch/v1", "cronjobs"] = MANAGED_SELECTOR
-        settings.watching.label_selectors["batch/v1", "jobs"] = sync_run.SELECTOR
-        settings.watching.label_selectors[_RBAC, "roles"] = MANAGED_SELECTOR
-        settings.watching.label_selectors[_RBAC, "rolebindings"] = MANAGED_SELECTOR
+        selectors = settings.watching.label_selectors
+        for api, plural in (
+            (_CORE, "secrets"),
+            (_BATCH, "cronjobs"),
+            (_RBAC, "roles"),
+            (_RBAC, "rolebindings"),
+            (_NETWORK, "networkpolicies"),
+        ):
+            selectors[api, plural] = MANAGED_SELECTOR
+        selectors[_BATCH, "jobs"] = sync_run.SELECTOR
 
     @kopf.on.login(registry=registry)
     async def log_in(**_: Any) -> kopf.AiohttpSession:
@@ -174,44 +180,26 @@ class _Intake:
 
 
 def _listen(registry: kopf.OperatorRegistry, world: World, loop: asyncio.AbstractEventLoop) -> None:
-    intake = _Intake(loop)
+    intake, children = _Intake(loop), world.children
 
-    def heard(
-        take: Callable[[dict[str, Any]], object], forget: Callable[[str, str], None]
-    ) -> Callable[..., Awaitable[None]]:
+    def listen(api: str, plural: str, take: Callable[[dict[str, Any]], object], store: ObjectStore[Any]) -> None:
+        @kopf.on.event(api, plural, id=plural, registry=registry)
         async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
             raw = dict(body)
             if type == _DELETED:
-                intake.put(partial(forget, raw["metadata"]["uid"], raw["metadata"]["resourceVersion"]))
+                intake.put(partial(store.remove, raw["metadata"]["uid"], version=raw["metadata"]["resourceVersion"]))
             else:
                 intake.put(partial(take, raw))
 
-        return handle
-
-    connections = heard(world.take_connection, lambda uid, version: world.connections.remove(uid, version=version))
-    pools = heard(world.take_pool, lambda uid, version: world.pools.remove(uid, version=version))
-    secrets = heard(
-        world.children.take_secret, lambda uid, version: world.children.secrets.remove(uid, version=version)
-    )
-    cron_jobs = heard(
-        world.children.take_cron_job, lambda uid, version: world.children.cron_jobs.remove(uid, version=version)
-    )
-    runs = heard(
-        world.children.take_sync_run, lambda uid, version: world.children.sync_runs.remove(uid, version=version)
-    )
-    roles = heard(world.children.take_role, lambda uid, version: world.children.roles.remove(uid, version=version))
-    bindings = heard(
-        world.children.take_role_binding, lambda uid, version: world.children.role_bindings.remove(uid, version=version)
-    )
-    namespaces = heard(world.take_namespace, lambda uid, version: world.namespaces.remove(uid, version=version))
-    kopf.on.event("v1", "namespaces", id="namespaces", registry=registry)(namespaces)
-    kopf.on.event(GROUP, VERSION, "makiniconnections", id="connections", registry=registry)(connections)
-    kopf.on.event(GROUP, VERSION, "creditpools", id="pools", registry=registry)(pools)
-    kopf.on.event("v1", "secrets", id="secrets", registry=registry)(secrets)
-    kopf.on.event("batch", "v1", "cronjobs", id="cronjobs", registry=registry)(cron_jobs)
-    kopf.on.event("batch", "v1", "jobs", id="jobs", registry=registry)(runs)
-    kopf.on.event("rbac.authorization.k8s.io", "v1", "roles", id="roles", registry=registry)(roles)
-    kopf.on.event("rbac.authorization.k8s.io", "v1", "rolebindings", id="rolebindings", registry=registry)(bindings)
+    listen(_CORE, "namespaces", world.take_namespace, world.namespaces)
+    listen(API_VERSION, "makiniconnections", world.take_connection, world.connections)
+    listen(API_VERSION, "creditpools", world.take_pool, world.pools)
+    listen(_CORE, "secrets", children.take_secret, children.secrets)
+    listen(_BATCH, "cronjobs", children.take_cron_job, children.cron_jobs)
+    listen(_BATCH, "jobs", children.take_sync_run, children.sync_runs)
+    listen(_RBAC, "roles", children.take_role, children.roles)
+    listen(_RBAC, "rolebindings", children.take_role_binding, children.role_bindings)
+    listen(_NETWORK, "networkpolicies", children.take_network_policy, children.network_policies)
 
 
 def quieten() -> None:

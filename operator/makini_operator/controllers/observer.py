@@ -8,12 +8,9 @@ from collections.abc import Mapping
 
 from makini_operator.controllers.accounts import Account
 from makini_operator.controllers.allocator import Allocator
-from makini_operator.controllers.cron_jobs import CronJobs
+from makini_operator.controllers.keepers import Keepers
 from makini_operator.controllers.notes import Note
-from makini_operator.controllers.readers import Readers
 from makini_operator.controllers.rollouts import Rollouts
-from makini_operator.controllers.stores import Stores
-from makini_operator.controllers.sync_runs import SyncRuns
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import SECRETS
 from makini_operator.kube.errors import NotFound
@@ -30,11 +27,8 @@ NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)
 class Observer:
     """Looks at one connection and everything that bears on it."""
 
-    def __init__(
-        self, world: World, cron_jobs: CronJobs, sync_runs: SyncRuns, readers: Readers, stores: Stores
-    ) -> None:
-        self._world = world
-        self._cron_jobs, self._sync_runs, self._readers, self._stores = cron_jobs, sync_runs, readers, stores
+    def __init__(self, world: World, keepers: Keepers) -> None:
+        self._world, self._keepers = world, keepers
         self._rollouts = Rollouts(world)
 
     async def observe(self, connection: MakiniConnection, note: Note) -> Observation:
@@ -60,7 +54,7 @@ class Observer:
             adoptable=adoptable,
             secret=secret_view,
             superseded_secrets=self._superseded(connection),
-            cron_jobs=await self._cron_jobs.look(connection, endpoint, note, is_ending=is_ending),
+            cron_jobs=await self._keepers.cron_jobs.look(connection, endpoint, note, is_ending=is_ending),
             refusals=note.refusals_for(connection),
             is_login_present=await self._look_for_login(connection, note) if is_going_up else None,
             may_post=self._may_post(connection, note),
@@ -71,9 +65,10 @@ class Observer:
             metadata_at_makini=_metadata_at_makini(connection, note),
             is_closing=is_closing,
             previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
-            readers=self._readers.look(connection),
-            stores=await self._stores.look(connection, secret_view, is_ending=is_ending),
-            syncs=SyncsView() if is_ending else await self._sync_runs.look(connection, note),
+            readers=self._keepers.readers.look(connection),
+            stores=await self._keepers.stores.look(connection, secret_view, is_ending=is_ending),
+            syncs=SyncsView() if is_ending else await self._keepers.sync_runs.look(connection, note),
+            egress=self._keepers.egress.look(connection),
             workloads={} if is_ending else await self._rollouts.look(connection, secret_view),
         )
 

@@ -10,13 +10,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from makini_operator.controllers.accounts import CredentialsMissing
-from makini_operator.controllers.cron_jobs import CronJobs
 from makini_operator.controllers.executor import Executor
+from makini_operator.controllers.keepers import Keepers
 from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.observer import Observer
-from makini_operator.controllers.readers import Readers
-from makini_operator.controllers.stores import Stores
-from makini_operator.controllers.sync_runs import SyncRuns
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import CONNECTIONS
 from makini_operator.kube.errors import AlreadyExists, Conflict, NotFound, ReplyLost
@@ -38,9 +35,9 @@ class Reconciler:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        cron_jobs, sync_runs, readers, stores = CronJobs(world), SyncRuns(world), Readers(world), Stores(world)
-        self._observer = Observer(world, cron_jobs, sync_runs, readers, stores)
-        self._executor = Executor(world, cron_jobs, sync_runs, readers, stores)
+        keepers = Keepers.of(world)
+        self._observer = Observer(world, keepers)
+        self._executor = Executor(world, keepers)
         self._notes: dict[str, Note] = {}
 
     async def reconcile(self, uid: str) -> timedelta | None:

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from makini_operator.controllers.accounts import Account
+from makini_operator.controllers.keepers import Keepers
 from makini_operator.controllers.notes import Note
-from makini_operator.controllers.readers import Readers
 from makini_operator.controllers.rollouts import Rollouts
 from makini_operator.controllers.secrets import Secrets
-from makini_operator.controllers.stores import Stores
 from makini_operator.controllers.world import World
 from makini_operator.lifecycle import actions
 from makini_operator.lifecycle.observation import Observation
@@ -21,11 +20,9 @@ Step = Callable[[Any, Observation, Note], Awaitable[bool]]
 class TokenSteps:
     """One method for each action; `account_of` says which account to act on, and that this process may."""
 
-    def __init__(
-        self, world: World, readers: Readers, stores: Stores, account_of: Callable[[Observation], Account]
-    ) -> None:
+    def __init__(self, world: World, keepers: Keepers, account_of: Callable[[Observation], Account]) -> None:
         self._secrets, self._rollouts = Secrets(world), Rollouts(world)
-        self._readers, self._stores = readers, stores
+        self._readers, self._stores = keepers.readers, keepers.stores
         self._account_of = account_of
 
     def steps(self) -> Mapping[type, Step]:

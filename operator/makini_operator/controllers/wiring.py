@@ -39,6 +39,7 @@ class Wiring:
         world.children.cron_jobs.listen(self._child_changed)
         world.children.roles.listen(self._child_changed)
         world.children.role_bindings.listen(self._child_changed)
+        world.children.network_policies.listen(self._child_changed)
         world.children.sync_runs.listen(self._sync_run_changed)
         world.namespaces.listen(self._namespace_changed)
 

@@ -149,6 +149,16 @@ class StartSyncs:
 
 
 @dataclass(frozen=True)
+class ApplyEgress:
+    """Let sync pods reach what the spec says, and nothing else."""
+
+
+@dataclass(frozen=True)
+class RemoveEgress:
+    """Remove the NetworkPolicy of sync pods."""
+
+
+@dataclass(frozen=True)
 class EndRuns:
     """Remove all CronJobs, Jobs and pods of ours at once."""
 
@@ -175,6 +185,8 @@ Action = (
     | ApplyCronJob
     | DeleteCronJob
     | StartSyncs
+    | ApplyEgress
+    | RemoveEgress
     | EndRuns
 )
 

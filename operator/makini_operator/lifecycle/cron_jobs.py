@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from makini_operator.lifecycle.actions import Action, ApplyCronJob, DeleteCronJob, Plan, TryCronJobs
+from makini_operator.lifecycle.actions import (
+    Action,
+    ApplyCronJob,
+    ApplyEgress,
+    DeleteCronJob,
+    Plan,
+    RemoveEgress,
+    TryCronJobs,
+)
 from makini_operator.lifecycle.observation import Observation, RunKind, Trouble
 from makini_operator.lifecycle.steps import held_up, refusal
 from makini_operator.resources.reasons import Reason
@@ -31,10 +39,21 @@ def cron_job_trouble(o: Observation, now: datetime) -> Trouble | None:
 
 
 def cron_job_chores(o: Observation, now: datetime) -> tuple[Action, ...]:
-    """What is missing or too much among the CronJobs, but for what is in trouble."""
+    """What is missing or too much among the CronJobs, but for what is in trouble; first where syncs may go."""
     well = {kind for kind in RunKind if not _trouble(o, kind, now)}
     superseded = tuple(DeleteCronJob(found) for found in o.cron_jobs.superseded if found.kind in well)
-    return (*superseded, *(ApplyCronJob(item) for item in o.cron_jobs.to_apply if item.kind in well))
+    return (
+        *_egress_chores(o, well),
+        *superseded,
+        *(ApplyCronJob(item) for item in o.cron_jobs.to_apply if item.kind in well),
+    )
+
+
+def _egress_chores(o: Observation, well: set[RunKind]) -> tuple[Action, ...]:
+    if o.egress.is_as_wanted or RunKind.SYNC not in well:
+        return ()
+    is_wanted = bool(o.connection.spec.syncs) and o.connection.spec.sync_egress is not None
+    return (ApplyEgress(),) if is_wanted else (RemoveEgress(),)
 
 
 def _trouble(o: Observation, kind: RunKind, now: datetime) -> Trouble | None:

@@ -20,6 +20,7 @@ from makini_operator.lifecycle.actions import (
     EndRuns,
     ListAccount,
     Plan,
+    RemoveEgress,
     RemoveFinalizer,
 )
 from makini_operator.lifecycle.observation import Observation, SecretState, Trouble
@@ -105,6 +106,8 @@ def _children(o: Observation, now: datetime) -> list[tuple[Action, Reason]]:
     children: list[tuple[Action, Reason]] = []
     if o.cron_jobs.is_anything_left:
         children.append((EndRuns(), Reason.WORKFLOW_REFUSED))
+    elif o.egress.is_anything_there:
+        children.append((RemoveEgress(), Reason.SYNC_REFUSED))
     if o.readers.is_anything_there and refusal(o, Reason.READERS_REFUSED, now):  # it names the Secret
         return children
     names = list(o.superseded_secrets)

@@ -196,6 +196,14 @@ class SyncsView:
 
 
 @dataclass(frozen=True)
+class EgressView:
+    """The NetworkPolicy that says where sync pods may go."""
+
+    is_as_wanted: bool = True
+    is_anything_there: bool = False
+
+
+@dataclass(frozen=True)
 class Observation:
     """One connection and everything that bears on it."""
 
@@ -232,5 +240,6 @@ class Observation:
     readers: ReadersView = ReadersView()
     stores: StoresView = StoresView()
     syncs: SyncsView = SyncsView()
+    egress: EgressView = EgressView()
     workloads: Mapping[RestartTarget, WorkloadView] = field(default_factory=dict)
     """Looked at only while a rotation is under way, and only up to the first that is not done."""

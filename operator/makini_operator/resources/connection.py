@@ -23,7 +23,7 @@ from makini_operator.resources.base import (
 )
 from makini_operator.resources.conditions import Condition
 from makini_operator.resources.pool import Deployment, SystemName, Tier
-from makini_operator.resources.sync import MAX_SYNCS, HealthPolicy, Syncs
+from makini_operator.resources.sync import MAX_SYNCS, HealthPolicy, SyncEgress, Syncs
 from makini_operator.resources.sync_status import SyncStatus
 from makini_operator.resources.token import MAX_STORES, Token
 from makini_operator.resources.token_status import HandledRequests, TokenStatus
@@ -181,6 +181,11 @@ class MakiniConnectionSpec(Model):
         description="Records that are copied into a database, bucket or volume of yours on a schedule. "
         "The disconnect ends a run at once; what was copied stays.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    sync_egress: SyncEgress | None = Field(
+        default=None,
+        description="Networks that the pods of syncs may reach, besides DNS; nothing else, and nobody reaches them: a "
+        "NetworkPolicy, where the cluster's network enforces it. Absent: no policy.",
     )
     health_policy: HealthPolicy | None = Field(default=None, description="What counts for Ready.")
     workflows: Workflows | None = Field(

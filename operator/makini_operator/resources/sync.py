@@ -18,6 +18,7 @@ from makini_operator.resources.schedule import Schedule, TimeZone
 
 MAX_SYNCS = 16
 MAX_ENTITIES = 40
+MAX_NETWORKS = 32
 HISTORY_MOUNT = "/history"
 """Where the volume of a destination is mounted."""
 
@@ -38,6 +39,7 @@ Dataset = Annotated[
         ),
     ),
 ]
+Port = Annotated[int, Field(ge=1, le=65535)]
 _DATASET = "Where this connection's tables are: nobody else's. Default: <namespace>_<name> of the connection."
 Quantity = Annotated[
     str,
@@ -211,6 +213,24 @@ class Sync(Model):
     resources: SyncResources | None = Field(default=None, description="CPU and memory of its pod.")
 
 
+class Network(Model):
+    """Addresses that may be reached."""
+
+    cidr: str = Field(
+        min_length=1,
+        max_length=43,
+        description="For example 203.0.113.0/24 or 2001:db8::/64.",
+        json_schema_extra=cel(
+            rule("isCIDR(self)", "must be a network such as 203.0.113.0/24; for one address, 203.0.113.7/32")
+        ),
+    )
+    ports: Annotated[list[Port], Field(min_length=1, max_length=16)] | None = Field(
+        default=None,
+        description="TCP ports there. Default: all ports.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
 class SyncFailures(StrEnum):
     """What a failing sync means for the connection."""
 
@@ -229,3 +249,4 @@ class HealthPolicy(Model):
 
 
 Syncs = Annotated[list[Sync], Field(max_length=MAX_SYNCS)]
+SyncEgress = Annotated[list[Network], Field(max_length=MAX_NETWORKS)]
