@@ -1,4 +1,4 @@
-"""The command line: ``build`` writes archives, ``rootfs FOLDER`` what one image holds, ``needs`` what sync is locked from."""
+"""The command line: ``build`` writes archives, ``rootfs FOLDER`` an image's files, ``needs`` sync's requirements."""
 
 import argparse
 import shutil

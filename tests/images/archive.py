@@ -64,3 +64,12 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     archive.addfile(member, io.BytesIO(content))
+
+
+def layers_of(archive: tarfile.TarFile) -> list[str]:
+    """The members of an archive that are the layers of its first image, from the bottom up."""
+    manifest = archive.extractfile("manifest.json")
+    if manifest is None:
+        raise ValueError(f"{archive.name} has no manifest.json: expected what `docker save` writes")
+    layers = json.load(manifest)[0]["Layers"]
+    return [str(name) for name in layers]

