@@ -69,6 +69,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode | Exist
 
 
 @pytest.fixture(scope="session")
+def sync_image(node: LocalNode | ExistingCluster) -> str:
+    """The image of sync pods, in the node: for tests that need it, because it is large."""
+    if isinstance(node, LocalNode):
+        node.load_image(images.sync())
+    return images.SYNC
+
+
+@pytest.fixture(scope="session")
 def helm(node: LocalNode | ExistingCluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """The real helm, on the node."""
     try:
