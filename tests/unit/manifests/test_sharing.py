@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.lifecycle.builders import INTACT, NOW, connection
 
-from makini_operator.manifests import readers
+from makini_operator.manifests import plain, push_secret, readers
 from makini_operator.manifests.push_secret import PUSHED_FOR
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.token import TokenStore
