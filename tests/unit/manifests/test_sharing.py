@@ -22,7 +22,7 @@ STORE = TokenStore.model_validate(
 
 def stored(manifest: Manifest) -> Any:
     manifest["metadata"] |= {"uid": f"{manifest['kind']}-uid", "resourceVersion": "1"}
-    return readers.record(manifest)
+    return plain.record(manifest)
 
 
 def test_the_role_gets_exactly_one_secret() -> None:
