@@ -420,13 +420,57 @@ def orphaned(scene: Scene, attack: Attack) -> str:
     return said
 
 
+def sync(reads: str = "mine", *, bucket: str | None = None, **change: Any) -> Manifest:
+    reference = {"name": reads}
+    to_bucket = {"files": {"url": f"s3://{bucket}/history", "credentialsSecretRef": reference}}
+    destination = to_bucket if bucket else {"postgres": {"credentialsSecretRef": reference | {"key": "value"}}}
+    base = {"name": "orders", "schedule": MINUTELY, "entities": ["erp/vendors"], "destination": destination}
+    return base | change
+
+
+def loaded(secret: str, **change: Any) -> Attempt:
+    """By somebody who may run pods, and get one Secret, but not this one."""
+
+    def attempt(scene: Scene, attack: Attack) -> str:
+        people = scene.people
+        people.rig.apply(people.binding(attack.who, "Role", "own-connections"))
+        people.grant(attack.who, "batch", "cronjobs", "create")
+        people.grant(attack.who, "", "secrets", "get", "mine")
+        return people.says(attack.who, "create", manifest=scene.thief(syncs=[sync(secret, **change)]))
+
+    return attempt
+
+
+def labelled_sync(kind: str, *, owned: bool = False) -> Callable[[Scene], Manifest]:
+    """An object that claims to be a run of a sync of the neighbour's; `owned`: as the operator makes it."""
+
+    def manifest(scene: Scene) -> Manifest:
+        mark = {"makini.io/connection": "neighbour", "makini.io/sync": "orders"}
+        if kind == "pod":
+            return scene.people.pod("thief", mark)
+        made = scene.people.job("thief", mark) if kind == "job" else scene.people.cronjob("thief", mark)
+        if owned:
+            uid = scene.people.get("cronjob", scene.cronjob)["metadata"]["uid"]
+            owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": scene.cronjob, "uid": uid, "controller": True}
+            made["metadata"] |= {"labels": mark, "ownerReferences": [owner]}
+            made["metadata"]["annotations"] = {"cronjob.kubernetes.io/instantiate": "manual"}
+        return made
+
+    return manifest
+
+
+LOADER = "loader"
+"""May do everything to MakiniConnections, create CronJobs, and get one Secret."""
+_NO_SYNC = "spec.syncs runs pods, and you (tenant) may not create CronJobs in namespace"
+_NO_LOAD = "which you (loader) may not get in namespace"
+_ROOT_FOLDER = {"url": "file:///etc", "volumeClaimName": "history"}
 _STEAL = [workflow("flow", image="thief.example/steal:1")]
 _HOST = {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}
 _ROOT = {"container": {"securityContext": {"privileged": True}}}
 _FAKE_TOKEN = {"volumes": [{"name": "makini-token", "secret": {"secretName": "foreign"}}]}
 _NO_GET = "which you (tenant) may not get in namespace"
 _NO_RUN = "spec.workflows runs pods, and you (tenant) may not create CronJobs in namespace"
-_MARK = "marks the workflows of a MakiniConnection"
+_MARK = "marks the workflows and syncs of a MakiniConnection"
 _STATUS = "only the operator writes it"
 _PAID = "stays open, paid, and with a token that works"
 _TOGETHER = "has made goes with it: delete it without orphaning that"
@@ -712,6 +756,45 @@ ATTACKS = [
         created(lambda s: s.thief(token={"secretName": "mine"})),
         "token.secretName must differ from the name of the Secret with the customer's login",
     ),
+    # the same by a sync
+    Attack("sync", TENANT, created(lambda s: s.thief(syncs=[sync()])), _NO_SYNC),
+    Attack(
+        "sync-by-apply", TENANT, asked("apply", "--server-side", manifest=lambda s: s.thief(syncs=[sync()])), _NO_SYNC
+    ),
+    Attack(
+        "sync-hidden-in-an-update",
+        TENANT,
+        patched(
+            "mconn", "thief", spec(metadata={"plan": "gold"}, suspend=True, syncs=[sync(suspend=True)]), ready=True
+        ),
+        _NO_SYNC,
+    ),
+    Attack("sync-with-a-foreign-secret", LOADER, loaded("foreign"), _NO_LOAD),
+    Attack("sync-with-the-neighbours-token", LOADER, loaded("neighbour-makini"), _NO_LOAD),
+    Attack("sync-with-keys-of-a-foreign-bucket", LOADER, loaded("foreign", bucket="thief"), _NO_LOAD),
+    Attack(
+        "sync-with-a-secret-of-another-namespace",
+        EDITOR,
+        created(lambda s: s.thief(syncs=[sync(f"{s.elsewhere}/foreign")])),
+        "must be the name of a Kubernetes object",
+    ),
+    Attack(
+        "sync-onto-the-pods-own-files",
+        EDITOR,
+        created(lambda s: s.thief(syncs=[sync() | {"destination": {"files": _ROOT_FOLDER}}])),
+        "or file:///history or a folder below it",
+    ),
+    Attack(
+        "sync-with-an-own-image",
+        EDITOR,
+        created(lambda s: s.thief(syncs=[sync() | {"image": "thief.example/steal:1"}])),
+        'unknown field "spec.syncs[0].image"',
+    ),
+    Attack("pod-with-the-label-of-a-sync", EDITOR, created(labelled_sync("pod")), _MARK),
+    Attack("job-with-the-label-of-a-sync", EDITOR, created(labelled_sync("job")), _MARK),
+    Attack("cronjob-with-the-label-of-a-sync", EDITOR, created(labelled_sync("cronjob")), _MARK),
+    Attack("job-that-claims-to-be-a-run-asked-for", OWNER, created(labelled_sync("job", owned=True)), _MARK),
+    Attack("run-that-becomes-a-sync", EDITOR, asked("label", "job", "{s.job}", "makini.io/sync=orders"), _MARK),
 ]
 
 

@@ -17,7 +17,7 @@ NO_CRONJOBS = "spec.workflows runs pods, and you (tenant) may not create CronJob
 NOT_YOUR_STATUS = "status holds the credits and the connection's id, so only the operator writes it"
 STAYS_PAID = "stays open, paid, and with a token that works"
 PROTECTED = "remove the annotation makini.io/protect first"
-MARKS_WORKFLOWS = "marks the workflows of a MakiniConnection"
+MARKS_WORKFLOWS = "marks the workflows and syncs of a MakiniConnection"
 HOLDS_TOKEN = "holds the token of MakiniConnection acme, and this pod is none of its workflows"  # noqa: S105 - a message
 GO_TOGETHER = "has made goes with it: delete it without orphaning that"
 FINALIZER = "makini.io/disconnect"
@@ -656,3 +656,312 @@ class enforced:  # noqa: N801 - reads as a statement
 
 def _other(volume: Manifest) -> Manifest:
     return volume | {"secret": {"secretName": "other"}}
+
+
+# --- syncs -----------------------------------------------------------------------------------------------------------
+
+NO_CRONJOBS_FOR_SYNCS = "spec.syncs runs pods, and you (tenant) may not create CronJobs in namespace"
+NO_SECRET = "spec.syncs loads with Secret {}, which you (tenant) may not get in namespace"  # noqa: S105 - a message
+SYNC = {"makini.io/connection": "acme", "makini.io/sync": "orders"}
+JOB_CONTROLLER = "system:serviceaccount:kube-system:job-controller"
+CRONJOB_CONTROLLER = "system:serviceaccount:kube-system:cronjob-controller"
+POSTGRES = {"postgres": {"credentialsSecretRef": {"name": "other", "key": "dsn"}}}
+DUCKDB = {"duckdb": {"volumeClaimName": "history"}}
+
+
+def in_s3(keys: str | None = "other", bucket: str = "history") -> Manifest:
+    reference = {"credentialsSecretRef": {"name": keys}} if keys else {}
+    return {"files": {"url": f"s3://{bucket}/acme"} | reference}
+
+
+def sync(name: str = "orders", destination: Manifest = POSTGRES, **change: Any) -> Manifest:
+    base = {"name": name, "schedule": "0 6 * * *", "entities": ["erp/purchase-orders"], "destination": destination}
+    return base | change
+
+
+COPIES_SOMETHING_NEW = {
+    "first": [sync(), sync("second", suspend=True), sync("third")],
+    "entities": [sync(entities=["erp/vendors"]), sync("second", suspend=True)],
+    "schedule": [sync(schedule="* * * * *"), sync("second", suspend=True)],
+    "time zone": [sync(timeZone="Asia/Tokyo"), sync("second", suspend=True)],
+    "window": [sync(window="all"), sync("second", suspend=True)],
+    "resources": [sync(resources={"limits": {"memory": "64Gi"}}), sync("second", suspend=True)],
+    "destination": [sync(destination=DUCKDB), sync("second", suspend=True)],
+    "resumed": [sync(), sync("second")],
+    "swapped names": [sync("second"), sync("orders", suspend=True)],
+    "suspended and other": [sync(window="all", suspend=True), sync("second", suspend=True)],
+}
+COPIES_NOTHING_NEW = {
+    "suspended": [sync(suspend=True), sync("second", suspend=True)],
+    "said to run": [sync(suspend=False), sync("second", suspend=True)],
+    "another order": [sync("second", suspend=True), sync()],
+    "left out": [sync("second", suspend=True)],
+    "none": None,
+}
+
+
+def test_syncs_need_the_right_to_create_cronjobs_and_to_get_their_secret(people: People) -> None:
+    may_get(people, "login")
+    with_one = people.connection("acme", syncs=[sync(suspend=True)])
+    generated = with_one | {"metadata": {"generateName": "acme-", "namespace": people.namespace}}
+    ways = ((("create",), with_one), (("create",), generated), (("apply", "--server-side"), with_one))
+    for how, manifest in ways:
+        assert NO_CRONJOBS_FOR_SYNCS in people.says(TENANT, *how, manifest=manifest)
+    people.grant(TENANT, "batch", "cronjobs", "create")
+    for how, manifest in ways:
+        assert NO_SECRET.format("other") in people.says(TENANT, *how, manifest=manifest)
+    may_get(people, "login", "other")
+    assert people.says(TENANT, "create", manifest=with_one) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, ADMIN, OWNER, GITOPS])
+def test_who_may_do_both_anyway_needs_nothing_more_for_syncs(people: People, user: str) -> None:
+    syncs = [sync(), sync("in-files", in_s3()), sync("on-a-volume", DUCKDB)]
+    assert people.says(user, "create", manifest=people.connection("acme", syncs=syncs)) == ""
+
+
+def test_only_what_a_sync_newly_copies_is_looked_at(people: People) -> None:
+    people.rig.apply(people.connection("acme", syncs=[sync(), sync("second", suspend=True)]))
+    stored = people.get("mconn", "acme")
+    dry = "--dry-run=server"
+    for case, syncs in COPIES_SOMETHING_NEW.items():
+        change = {"spec": {"syncs": syncs}}
+        assert NO_CRONJOBS_FOR_SYNCS in people.says(TENANT, *patched("mconn", "acme", change)), case
+        assert NO_CRONJOBS_FOR_SYNCS in people.says(TENANT, "replace", manifest=edited(stored, syncs=syncs)), case
+    for case, syncs in COPIES_NOTHING_NEW.items():
+        assert people.says(TENANT, *patched("mconn", "acme", {"spec": {"syncs": syncs}}, dry)) == "", case
+    for harmless in ({"suspend": True}, {"suspend": False}, {"healthPolicy": {"syncFailures": "Degrade"}}):
+        assert people.says(TENANT, *patched("mconn", "acme", {"spec": harmless})) == ""
+
+
+def test_only_a_destination_that_no_sync_had_needs_its_secret(people: People) -> None:
+    people.rig.apply(people.connection("acme", syncs=[sync(), sync("in-files", in_s3())]))
+    people.grant(TENANT, "batch", "cronjobs", "create")
+    dry = "--dry-run=server"
+
+    def said(*syncs: Manifest) -> str:
+        return people.says(TENANT, *patched("mconn", "acme", {"spec": {"syncs": syncs}}, dry))
+
+    for case, syncs in {
+        "another schedule": [sync(schedule="* * * * *"), sync("in-files", in_s3())],
+        "another name": [sync("vendors"), sync("in-files", in_s3())],
+        "two with one destination": [sync(), sync("vendors", entities=["erp/vendors"]), sync("in-files", in_s3())],
+        "no Secret": [sync("on-a-volume", DUCKDB), sync("in-files", in_s3(None))],
+    }.items():
+        assert said(*syncs) == "", case
+    reference = POSTGRES["postgres"]
+    for case, destination in {
+        "another key": {"postgres": {"credentialsSecretRef": {"name": "other", "key": "admin"}}},
+        "another schema": {"postgres": reference | {"dataset": "billing"}},
+        "another bucket": in_s3(bucket="billing"),
+    }.items():
+        assert NO_SECRET.format("other") in said(sync(destination=destination)), case
+    for destination in ({"postgres": {"credentialsSecretRef": {"name": "login", "key": "dsn"}}}, in_s3("login")):
+        assert NO_SECRET.format("login") in said(sync(destination=destination))
+
+
+def test_as_many_syncs_as_there_may_be_are_looked_at(people: People) -> None:
+    """All of them at once, beside as many of everything else, must not cost more than the API server spends."""
+    entities = entities_of_the_schema(people)[:40]
+    names = [f"history-{number}" for number in range(16)]
+    destinations = [{"postgres": {"credentialsSecretRef": {"name": name, "key": "dsn"}}} for name in names]
+    many = [
+        sync(f"sync-{number}", destination, entities=entities, window="2160h", timeZone="Europe/Berlin")
+        for number, destination in enumerate(destinations)
+    ]
+    others = {
+        "workflows": [workflow(f"flow-{number}") for number in range(16)],
+        "token": {"rolloutRestart": [{"kind": "Deployment", "name": f"app-{number}"} for number in range(16)]},
+    }
+    assert people.says(EDITOR, "create", manifest=people.connection("acme", syncs=many, **others)) == ""
+    moved = [one | {"schedule": "* * * * *", "entities": entities[::-1]} for one in reversed(many)]
+    assert people.says(EDITOR, *patched("mconn", "acme", {"spec": {"syncs": moved}})) == ""
+    people.grant(TENANT, "batch", "cronjobs", "create")
+    second = people.connection("second", syncs=many)
+    for known in (0, 7, 15):
+        may_get(people, "login", *names[:known])
+        said = people.says(TENANT, "create", "--dry-run=server", manifest=second)
+        assert NO_SECRET.format(names[known]) in said
+    may_get(people, "login", *names)
+    assert people.says(TENANT, "create", "--dry-run=server", manifest=second) == ""
+
+
+def may_get(people: People, *names: str) -> None:
+    """The tenant may get these Secrets, as of now."""
+    people.rig.apply(
+        people.role("get-secrets", [""], ["secrets"], ["get"], list(names)),
+        people.binding(TENANT, "Role", "get-secrets"),
+    )
+    people.until_allowed(TENANT, "get", "", "secrets", names[-1])
+
+
+def entities_of_the_schema(people: People) -> list[str]:
+    crd = people.rig.get("crd", "makiniconnections.makini.io")
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    found: list[str] = spec["syncs"]["items"]["properties"]["entities"]["items"]["enum"]
+    return found
+
+
+def sync_pod(**change: Any) -> Manifest:
+    """A pod as the operator makes it for a sync."""
+    safe = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "sync", "image": "example.com/sync:1", "securityContext": safe}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532},
+        "containers": [container],
+        "volumes": [{"name": "token", "secret": {"secretName": "acme-makini"}}, {"name": "work", "emptyDir": {}}],
+    }
+    return pod | change
+
+
+def sync_cronjob(people: People, acme: Manifest, name: str = "acme-orders", **pod: Any) -> Manifest:
+    made = people.child(people.cronjob(name, SYNC), acme)
+    made["metadata"]["labels"] |= SYNC
+    made["spec"]["suspend"] = True
+    made["spec"]["jobTemplate"]["spec"]["template"]["spec"] = sync_pod(**pod)
+    return made
+
+
+def sync_job(people: People, cronjob: Manifest, name: str = "acme-orders-now", **pod: Any) -> Manifest:
+    """The run that somebody asked for."""
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True}
+    owner |= {key: cronjob["metadata"][key] for key in ("name", "uid")}
+    made = people.job(name, SYNC)
+    made["metadata"] |= {
+        "labels": OURS | SYNC,
+        "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
+        "ownerReferences": [owner],
+    }
+    made["spec"]["template"]["spec"] = sync_pod(**pod)
+    return made
+
+
+@pytest.fixture
+def orders(people: People, acme: Manifest) -> Manifest:
+    """The CronJob of a sync, as the operator makes it."""
+    assert people.operator_says("create", manifest=sync_cronjob(people, acme)) == ""
+    return people.get("cronjob", "acme-orders")
+
+
+_CAPABLE = {"allowPrivilegeEscalation": False, "capabilities": {"add": ["NET_RAW"]}}
+_NODE = "the pod of a sync has nothing of its node, and no ServiceAccount's token"
+_AS_ROOT = {"allowPrivilegeEscalation": False, "runAsNonRoot": False}
+_ROOT = "the pod of a sync runs as a user other than root, without privileges"
+UNSAFE: dict[str, tuple[str, Manifest]] = {
+    "token of a ServiceAccount": (_NODE, {"automountServiceAccountToken": True}),
+    "token by default": (_NODE, {"automountServiceAccountToken": None}),
+    "token as a volume": (
+        _NODE,
+        {"volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
+    ),
+    "network of the node": (_NODE, {"hostNetwork": True}),
+    "processes of the node": (_NODE, {"hostPID": True}),
+    "memory of the node": (_NODE, {"hostIPC": True}),
+    "folder of the node": (_NODE, {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}),
+    "root": (_ROOT, {"securityContext": {"runAsNonRoot": False}}),
+    "root by default": (_ROOT, {"securityContext": None}),
+    "root in a container": (_ROOT, {"containers": [{"name": "c", "image": "i", "securityContext": _AS_ROOT}]}),
+    "capabilities": (_ROOT, {"containers": [{"name": "c", "image": "i", "securityContext": _CAPABLE}]}),
+    "privileges by default": (_ROOT, {"containers": [{"name": "c", "image": "i"}]}),
+    "an unsafe first container": (_ROOT, {"initContainers": [{"name": "c", "image": "i"}]}),
+}
+
+
+def test_the_operator_runs_only_safe_pods_for_syncs(people: People, acme: Manifest, orders: Manifest) -> None:
+    dry = "--dry-run=server"
+    for case, (refusal, pod) in UNSAFE.items():
+        made = people.operator_says("create", dry, manifest=sync_cronjob(people, acme, "unsafe", **pod))
+        assert refusal in made, case
+        assert refusal in people.operator_says("create", dry, manifest=sync_job(people, orders, **pod)), case
+        changed = edited(orders, jobTemplate=sync_cronjob(people, acme, **pod)["spec"]["jobTemplate"])
+        assert refusal in people.operator_says("replace", dry, manifest=changed), case
+    safe = {"volumes": [{"name": "history", "persistentVolumeClaim": {"claimName": "history"}}]}
+    assert people.operator_says("create", dry, manifest=sync_cronjob(people, acme, "safe", **safe)) == ""
+    assert people.operator_says("create", dry, manifest=sync_job(people, orders, **safe)) == ""
+
+
+def test_the_operator_makes_no_job_but_that_of_a_sync(people: People, acme: Manifest, orders: Manifest) -> None:
+    good = sync_job(people, orders)
+    meta, (owner,) = good["metadata"], good["metadata"]["ownerReferences"]
+    refusal = "makes no Job but that of a sync, with its labels and its CronJob as controller"
+    for case, change in {
+        "no owner": {"ownerReferences": []},
+        "an owner that does not control": {"ownerReferences": [owner | {"controller": False}]},
+        "another kind of owner": {"ownerReferences": [owner | {"kind": "Job"}]},
+        "another API of that kind": {"ownerReferences": [owner | {"apiVersion": "example.com/v1"}]},
+        "a connection as its owner": people.child(good, acme)["metadata"],
+        "not the label of a sync": {"labels": OURS | WORKFLOW},
+        "not the label of a connection": {"labels": OURS | {"makini.io/sync": "orders"}},
+        "other labels": {"labels": {"team": "erp"}},
+    }.items():
+        said = people.operator_says("create", manifest=good | {"metadata": meta | change})
+        assert refusal in said, case
+    assert people.operator_says("create", manifest=good) == ""
+    assert people.operator_says("delete", "job", "acme-orders-now") == ""
+    pod = people.pod("acme-orders-now", SYNC) | {"spec": sync_pod()}
+    pod["metadata"]["ownerReferences"] = [owner]
+    assert "makes no Pod, and ends only those" in people.operator_says("create", manifest=pod)
+
+
+def test_what_a_workflow_runs_is_the_tenants(people: People, acme: Manifest) -> None:
+    made = people.child(people.cronjob("acme-nightly", WORKFLOW), acme)
+    made["spec"]["jobTemplate"]["spec"]["template"]["spec"] |= {"hostNetwork": True}
+    assert people.operator_says("create", "--dry-run=server", manifest=made) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, OWNER, GITOPS])
+def test_only_syncs_carry_their_label(people: People, orders: Manifest, user: str) -> None:
+    fake = sync_job(people, orders, "fake")
+    fake["metadata"] = {"name": "fake", "namespace": people.namespace, "labels": SYNC}
+    for manifest in (people.pod("fake", SYNC), fake, people.job("fake", SYNC), people.cronjob("fake", SYNC)):
+        assert MARKS_WORKFLOWS in people.says(user, "create", manifest=manifest)
+    assert MARKS_WORKFLOWS in people.says(user, "create", "job", "by-hand", "--from=cronjob/acme-orders")
+    assert people.says(JOB_CONTROLLER, "create", manifest=people.pod("work", SYNC)) == ""
+    assert people.says(CRONJOB_CONTROLLER, "create", manifest=sync_job(people, orders, "scheduled")) == ""
+    assert people.operator_says("create", manifest=sync_job(people, orders)) == ""
+    for kind, name in (("pod", "work"), ("job", "scheduled"), ("job", "acme-orders-now")):
+        for change in ("makini.io/sync-", "makini.io/sync=other", "makini.io/workflow=nightly"):
+            assert MARKS_WORKFLOWS in people.says(user, "label", kind, name, change, "--overwrite"), (kind, change)
+        free = {"metadata": {"ownerReferences": None}}
+        if kind == "job":
+            assert MARKS_WORKFLOWS in people.says(user, *patched(kind, name, free))
+        assert people.says(user, "delete", kind, name, "--wait=false") == ""
+
+
+def test_a_job_that_waits_keeps_the_marks_of_its_pods(people: People, orders: Manifest) -> None:
+    """A suspended Job's template may be given other labels: its pods would then be known by less than it is."""
+    meta = {"annotations": {"cronjob.kubernetes.io/instantiate": "manual"}}
+    for name, marks, kept in (("sync", SYNC, "makini.io/sync"), ("flow", WORKFLOW | {"makini.io/workflow": "f"}, "")):
+        made = sync_job(people, orders, name)
+        made["metadata"] |= meta | {"labels": marks}
+        made["spec"] |= {"suspend": True}
+        made["spec"]["template"]["metadata"] = {"labels": marks}
+        assert people.says(CRONJOB_CONTROLLER, "create", manifest=made) == ""
+        for label in (kept or "makini.io/workflow", "makini.io/connection"):
+            hidden = {"spec": {"template": {"metadata": {"labels": {label: None}}}}}
+            assert MARKS_WORKFLOWS in people.says(OWNER, *patched("job", name, hidden)), (name, label)
+        other = {"spec": {"template": {"metadata": {"labels": {"team": "erp"}}}}}
+        assert people.says(OWNER, *patched("job", name, other)) == ""
+
+
+@pytest.mark.parametrize("user", [EDITOR, GITOPS])
+def test_a_syncs_cronjob_and_runs_are_changed_by_nobody_and_orphaned_by_nobody(
+    people: People, orders: Manifest, user: str
+) -> None:
+    assert MANAGED in people.says(user, *patched("cronjob", "acme-orders", {"spec": {"suspend": False}}))
+    assert people.operator_says("create", manifest=sync_job(people, orders)) == ""
+    for kind, name in (("job", "acme-orders-now"), ("cronjob", "acme-orders")):
+        assert GO_TOGETHER in people.says(user, "delete", kind, name, "--cascade=orphan")
+        assert people.says(user, "delete", kind, name) == ""
+
+
+def test_enforced_a_syncs_pods_use_the_token(people: People, acme: Manifest) -> None:
+    pod = people.pod("run", SYNC) | {"spec": sync_pod()}
+    lone = people.pod("lone", {"makini.io/sync": "orders"}) | {"spec": sync_pod()}
+    assert acme
+    with enforced(people):
+        refused_with(lambda: people.says(EDITOR, "create", manifest=lone))
+        assert HOLDS_TOKEN in people.says(JOB_CONTROLLER, "create", manifest=lone)
+        assert people.says(JOB_CONTROLLER, "create", manifest=pod) == ""
