@@ -459,6 +459,14 @@ def labelled_sync(kind: str, *, owned: bool = False) -> Callable[[Scene], Manife
     return manifest
 
 
+def half_labelled(scene: Scene) -> Manifest:
+    """A Job that a CronJob of the neighbour's seems to have made, to have its end taken for a sync's."""
+    made = labelled_sync("job", owned=True)(scene)
+    made["metadata"]["labels"] = {"makini.io/sync": "orders"}
+    del made["spec"]["template"]["metadata"]
+    return made
+
+
 LOADER = "loader"
 """May do everything to MakiniConnections, create CronJobs, and get one Secret."""
 _NO_SYNC = "spec.syncs runs pods, and you (tenant) may not create CronJobs in namespace"
@@ -794,6 +802,7 @@ ATTACKS = [
     Attack("job-with-the-label-of-a-sync", EDITOR, created(labelled_sync("job")), _MARK),
     Attack("cronjob-with-the-label-of-a-sync", EDITOR, created(labelled_sync("cronjob")), _MARK),
     Attack("job-that-claims-to-be-a-run-asked-for", OWNER, created(labelled_sync("job", owned=True)), _MARK),
+    Attack("job-that-only-looks-like-a-run", EDITOR, created(half_labelled), _MARK),
     Attack("run-that-becomes-a-sync", EDITOR, asked("label", "job", "{s.job}", "makini.io/sync=orders"), _MARK),
 ]
 

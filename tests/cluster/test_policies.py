@@ -918,6 +918,14 @@ def test_only_syncs_carry_their_label(people: People, orders: Manifest, user: st
     for manifest in (people.pod("fake", SYNC), fake, people.job("fake", SYNC), people.cronjob("fake", SYNC)):
         assert MARKS_WORKFLOWS in people.says(user, "create", manifest=manifest)
     assert MARKS_WORKFLOWS in people.says(user, "create", "job", "by-hand", "--from=cronjob/acme-orders")
+    owners = sync_job(people, orders)["metadata"]["ownerReferences"]
+    for label in ("makini.io/sync", "makini.io/workflow"):
+        half = people.job("half")
+        half["metadata"] |= {"labels": {label: "orders"}, "ownerReferences": owners}
+        assert MARKS_WORKFLOWS in people.says(user, "create", manifest=half), label
+    assert people.says(user, "create", manifest=people.job("plain", {"team": "erp"})) == ""
+    assert MARKS_WORKFLOWS in people.says(user, "label", "job", "plain", "makini.io/sync=orders")
+    assert people.says(user, "label", "job", "plain", "team=sync", "--overwrite") == ""
     assert people.says(JOB_CONTROLLER, "create", manifest=people.pod("work", SYNC)) == ""
     assert people.says(CRONJOB_CONTROLLER, "create", manifest=sync_job(people, orders, "scheduled")) == ""
     assert people.operator_says("create", manifest=sync_job(people, orders)) == ""

@@ -23,6 +23,7 @@ from tests.harness.sandbox import free_port
 from tests.localkube import LocalKube
 from tests.localkube.waiting import wait_until
 
+from makini_operator.lifecycle.requests import SYNC
 from makini_operator.manifests.workflow import workflow_name
 from makini_operator.resources.connection import MakiniConnection
 
@@ -75,11 +76,13 @@ class Stage:
     # --- the operator ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.rig.start_operator("--account-relist", "2", "--health", self.health)
+        self.rig.start_operator("--account-relist", "2", "--sync-image", "sync:1", "--health", self.health)
 
     def start_blind(self) -> None:
         """Start it without waiting until it has read the cluster."""
-        self.rig.operator = self.rig._operator_process("--account-relist", "2", "--health", self.health)
+        self.rig.operator = self.rig._operator_process(
+            "--account-relist", "2", "--sync-image", "sync:1", "--health", self.health
+        )
         self.rig.operator.start()
 
     def stop(self) -> None:
@@ -374,34 +377,20 @@ def logs_after_a_conflict(stage: Stage, right: Right) -> None:
         wait_until(is_refused, 30, stage.log)
 
 
-def refused_to_the_operator(*arguments: str, manifest: Callable[[str], Manifest] | None = None) -> Scenario:
-    """The API server refuses exactly this to the operator's own user, and with the right does not."""
-
-    def scenario(stage: Stage, right: Right) -> None:
-        text = json.dumps(manifest(stage.namespace)) if manifest else None
-        file = ("-f", "-") if manifest else ()
-
-        def answer() -> str:
-            return stage.world.kubectl(*arguments, *file, *AS_THE_OPERATOR, input=text, check=False).stderr
-
-        with stage.lacking(right):
-            assert right.refusal in answer()
-        assert right.refusal not in answer()
-
-    return scenario
-
-
 AS_THE_OPERATOR = (f"--as={OPERATOR_USER}", "--as-group=system:serviceaccounts", "--as-group=system:authenticated")
 
 
-def run_of_a_sync(namespace: str) -> Manifest:
-    """What asks for a run now: a Job of a sync's CronJob."""
-    marks = {"makini.io/managed-by": "operator", "makini.io/connection": "acme", "makini.io/sync": "orders"}
-    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "acme-orders", "uid": "u", "controller": True}
-    meta = {"name": "acme-orders-now", "namespace": namespace, "labels": marks, "ownerReferences": [owner]}
-    pod = workflow()["jobTemplate"]["spec"]["template"]["spec"]
-    template = {"metadata": {"labels": marks}, "spec": pod}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": template}}
+def ask_for_a_run(stage: Stage, name: str) -> None:
+    ask(stage.world, SYNC, name)
+
+
+def with_sync(stage: Stage) -> str:
+    destination = {"duckdb": {"volumeClaimName": "history"}}
+    sync = {"name": "orders", "schedule": "0 0 1 1 *", "entities": ["erp/vendors"], "destination": destination}
+    name = stage.ready(syncs=[sync])
+    selector = f"makini.io/connection={name},makini.io/sync"
+    wait_until(lambda: stage.rig.get("cronjobs", "-n", stage.namespace, "-l", selector)["items"])
+    return name
 
 
 TABLE: dict[Right, Scenario] = {
@@ -428,8 +417,8 @@ TABLE: dict[Right, Scenario] = {
     Right("update", "cronjobs"): tells("WorkflowRefused", reschedule, with_workflow),
     Right("delete", "cronjobs"): logs(disconnect, with_workflow),
     Right("list", "jobs"): logs(disconnect, with_workflow),
-    Right("watch", "jobs"): refused_to_the_operator("get", "--raw=/apis/batch/v1/jobs?watch=1&timeoutSeconds=1"),
-    Right("create", "jobs"): refused_to_the_operator("create", "--dry-run=server", manifest=run_of_a_sync),
+    Right("watch", "jobs"): does_not_watch,
+    Right("create", "jobs"): tells("SyncRefused", ask_for_a_run, with_sync),
     Right("delete", "jobs"): logs(disconnect, with_run),
     Right("list", "pods"): logs(disconnect, with_workflow),
     Right("delete", "pods"): logs(disconnect, with_run_adrift),
