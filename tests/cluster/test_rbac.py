@@ -170,6 +170,12 @@ class Stage:
         selector = f"makini.io/connection={name}"
         wait_until(lambda: self.rig.get("pods", "-n", self.namespace, "-l", selector)["items"], 30, self._seen)
 
+    def hold(self, kind: str, name: str, *, held: bool = True) -> None:
+        """Keep an object from going when it is deleted, or let it go."""
+        finalizers = ["example.com/hold"] if held else None
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        self.world.kubectl("patch", kind, name, "-n", self.namespace, "--type=merge", "-p", patch)
+
     # --- behind ----------------------------------------------------------------------------------------------------
 
     def _grant(self, allowed: Rules) -> None:
@@ -294,8 +300,11 @@ def reschedule(stage: Stage, name: str) -> None:
 
 
 def with_run(stage: Stage) -> str:
-    name = stage.ready(workflows=[workflow()])
+    """A Job whose CronJob stays for a while when it is deleted, so that the garbage collector is not faster."""
+    name = with_workflow(stage)
     stage.run(name)
+    cron = workflow_name(MakiniConnection.parse(stage.world.get(name)), "flow")
+    stage.hold("cronjob", cron)
     return name
 
 
@@ -380,17 +389,38 @@ def logs_after_a_conflict(stage: Stage, right: Right) -> None:
 AS_THE_OPERATOR = (f"--as={OPERATOR_USER}", "--as-group=system:serviceaccounts", "--as-group=system:authenticated")
 
 
+A_SYNC = {
+    "name": "orders",
+    "schedule": "0 0 1 1 *",
+    "entities": ["erp/vendors"],
+    "destination": {"duckdb": {"volumeClaimName": "history"}},
+}
+
+
 def ask_for_a_run(stage: Stage, name: str) -> None:
     ask(stage.world, SYNC, name)
 
 
 def with_sync(stage: Stage) -> str:
-    destination = {"duckdb": {"volumeClaimName": "history"}}
-    sync = {"name": "orders", "schedule": "0 0 1 1 *", "entities": ["erp/vendors"], "destination": destination}
-    name = stage.ready(syncs=[sync])
+    name = stage.ready(syncs=[A_SYNC])
     selector = f"makini.io/connection={name},makini.io/sync"
     wait_until(lambda: stage.rig.get("cronjobs", "-n", stage.namespace, "-l", selector)["items"])
     return name
+
+
+def connect_with_egress(stage: Stage, _: str) -> str:
+    return stage.new(syncs=[A_SYNC], syncEgress=[{"cidr": "10.0.0.0/8"}])
+
+
+def with_egress(stage: Stage) -> str:
+    name = stage.ready(syncs=[A_SYNC], syncEgress=[{"cidr": "10.0.0.0/8"}])
+    selector = f"makini.io/connection={name}"
+    wait_until(lambda: stage.rig.get("networkpolicies", "-n", stage.namespace, "-l", selector)["items"])
+    return name
+
+
+def another_network(stage: Stage, name: str) -> None:
+    stage.world.patch(name, {"syncEgress": [{"cidr": "192.0.2.0/24"}]})
 
 
 TABLE: dict[Right, Scenario] = {
@@ -434,6 +464,12 @@ TABLE: dict[Right, Scenario] = {
     Right("create", "rolebindings"): tells("ReadersRefused", connect_with_readers),
     Right("update", "rolebindings"): tells("ReadersRefused", another_reader, with_readers),
     Right("delete", "rolebindings"): logs(disconnect, with_readers),
+    Right("get", "networkpolicies"): logs(connect_with_egress),
+    Right("list", "networkpolicies"): is_not_healthy,
+    Right("watch", "networkpolicies"): does_not_watch,
+    Right("create", "networkpolicies"): tells("SyncRefused", connect_with_egress),
+    Right("update", "networkpolicies"): tells("SyncRefused", another_network, with_egress),
+    Right("delete", "networkpolicies"): logs(disconnect, with_egress),
     Right("get", "deployments"): tells("RolloutStuck", rotate, with_workloads("Deployment")),
     Right("patch", "deployments"): tells("RolloutStuck", rotate, with_workloads("Deployment")),
     Right("get", "statefulsets"): tells("RolloutStuck", rotate, with_workloads("StatefulSet")),
@@ -470,6 +506,8 @@ def stage(installed: Rig, cluster: LocalKube, tmp_path_factory: pytest.TempPathF
         if not installed.operator.is_running:
             made.start()
         cluster.kubectl("delete", "job", "--all", "-n", name)
+        for cron in installed.get("cronjobs", "-n", name)["items"]:
+            made.hold("cronjob", cron["metadata"]["name"], held=False)
         cluster.kubectl("delete", "mconn", "--all", "-n", name, "--timeout=60s")
         cluster.kubectl("delete", "cpool", made.world.pool, *made.pools, "--timeout=60s")
         assert sandbox.connections() == []

@@ -39,14 +39,15 @@ def cron_job_trouble(o: Observation, now: datetime) -> Trouble | None:
 
 
 def cron_job_chores(o: Observation, now: datetime) -> tuple[Action, ...]:
-    """What is missing or too much among the CronJobs, but for what is in trouble; first where syncs may go."""
+    """What is missing or too much among the CronJobs, but for what is in trouble.
+
+    No sync begins before it is settled where syncs may go.
+    """
     well = {kind for kind in RunKind if not _trouble(o, kind, now)}
+    egress = _egress_chores(o, well)
     superseded = tuple(DeleteCronJob(found) for found in o.cron_jobs.superseded if found.kind in well)
-    return (
-        *_egress_chores(o, well),
-        *superseded,
-        *(ApplyCronJob(item) for item in o.cron_jobs.to_apply if item.kind in well),
-    )
+    ready = well - {RunKind.SYNC} if egress else well
+    return (*egress, *superseded, *(ApplyCronJob(item) for item in o.cron_jobs.to_apply if item.kind in ready))
 
 
 def _egress_chores(o: Observation, well: set[RunKind]) -> tuple[Action, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from makini_operator.lifecycle.observation import RunKind
 from makini_operator.manifests.cron_job import LABELS
-from makini_operator.manifests.ownership import Manifest, controller_of
+from makini_operator.manifests.ownership import CONNECTION, Manifest, controller_of
 from makini_operator.manifests.sync import LONGEST_RUN
 from makini_operator.resources.base import ObjectMeta
 from makini_operator.resources.sync_status import MESSAGE_LIMIT
@@ -57,8 +57,8 @@ def record(manifest: Manifest) -> RunRecord:
 
 
 def pods_selector(run: RunRecord) -> str:
-    """Label selector of the pods of a run."""
-    return f"batch.kubernetes.io/job-name={run.metadata.name}"
+    """Label selector of the pods of a run; the two marks are such that nobody else may set them."""
+    return f"batch.kubernetes.io/job-name={run.metadata.name},{CONNECTION},{SELECTOR}"
 
 
 def last_words(pods: list[Manifest], run: RunRecord) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from makini_operator.resources.base import cel, rule
 
-_DURATION = re.compile(r"^(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$")
+_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?")
 DURATION_FORM = "^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$"
 
 
@@ -29,7 +29,7 @@ def duration_rules(floor: timedelta, what: str) -> dict[str, Any]:
 
 def parse_duration(text: str) -> timedelta:
     """`1h30m` as a timedelta. Raises `ValueError` when it is not of that form."""
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     if match is None or not text:
         raise ValueError(f"expected a duration such as 10m, 12h or 1h30m, found {text!r}")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())

@@ -21,9 +21,25 @@ from tests.unit.lifecycle.builders import (
     status_of,
 )
 
-from makini_operator.lifecycle.actions import ApplyCronJob, DeleteCronJob, StartSyncs, TryCronJobs
+from makini_operator.lifecycle.actions import (
+    ApplyCronJob,
+    ApplyEgress,
+    DeleteCronJob,
+    EndRuns,
+    RemoveEgress,
+    StartSyncs,
+    TryCronJobs,
+)
 from makini_operator.lifecycle.happenings import happenings
-from makini_operator.lifecycle.observation import Observation, RunKind, Scheduled, SyncRun, SyncsView, Trouble
+from makini_operator.lifecycle.observation import (
+    EgressView,
+    Observation,
+    RunKind,
+    Scheduled,
+    SyncRun,
+    SyncsView,
+    Trouble,
+)
 from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.conditions import Condition, find, timestamp
 from makini_operator.resources.connection import MakiniConnectionStatus
@@ -116,6 +132,23 @@ def test_a_refused_sync_costs_nothing_before_credits_and_says_so_afterwards() ->
     assert healthy(after).status == "False"
     assert healthy(after).reason == Reason.SYNC_REFUSED
     assert status_of(after).phase == "Active"
+
+
+def test_where_syncs_may_go_is_settled_before_they_begin_and_after_they_have_gone() -> None:
+    sync, workflow = (Scheduled(kind, "orders") for kind in (RunKind.SYNC, RunKind.WORKFLOW))
+    missing = replace(NO_CRON_JOBS, to_apply=(sync, workflow))
+    fenced: dict[str, Any] = {"syncEgress": [{"cidr": "10.0.0.0/8"}]}
+    unsettled = {"cron_jobs": missing, "egress": EgressView(is_as_wanted=False)}
+    assert plan(running(changes=unsettled, **fenced), NOW).actions == (ApplyEgress(), ApplyCronJob(workflow))
+    assert plan(running(changes=unsettled), NOW).actions == (RemoveEgress(), ApplyCronJob(workflow))
+    settled = unsettled | {"egress": EgressView(is_anything_there=True)}
+    assert plan(running(changes=settled, **fenced), NOW).actions == (ApplyCronJob(sync), ApplyCronJob(workflow))
+    for is_left, first in ((True, EndRuns()), (False, RemoveEgress())):
+        left = replace(NO_CRON_JOBS, is_anything_left=is_left)
+        down = observation(
+            going_down(UP), remote=remote("c1"), cron_jobs=left, egress=EgressView(is_anything_there=True)
+        )
+        assert plan(down, NOW).actions == (first,)
 
 
 # --- runs that somebody asks for ------------------------------------------------------------------------------------

@@ -278,6 +278,11 @@ def test_the_words_of_a_failure_are_one_sentence(pods: list[Manifest], words: st
     assert sync_run.last_words(pods, FAILED).startswith(words)
 
 
+def test_only_pods_with_marks_that_nobody_else_may_set_are_asked() -> None:
+    selector = "batch.kubernetes.io/job-name=run,makini.io/connection,makini.io/sync"
+    assert sync_run.pods_selector(FAILED) == selector
+
+
 def test_words_are_bounded() -> None:
     assert len(sync_run.last_words([pod(said(message="x" * 100_000))], FAILED)) <= 512
     assert len(sync_run.last_words([pod(said(message="x" * 4000))], FAILED)) <= 512
