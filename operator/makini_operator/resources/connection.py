@@ -186,6 +186,7 @@ class MakiniConnectionSpec(Model):
         default=None,
         description="Networks that the pods of syncs may reach, besides DNS; nothing else, and nobody reaches them: a "
         "NetworkPolicy, where the cluster's network enforces it. Absent: no policy.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["cidr"]},
     )
     health_policy: HealthPolicy | None = Field(default=None, description="What counts for Ready.")
     workflows: Workflows | None = Field(

@@ -340,7 +340,7 @@ def test_a_duration_is_read(text: str, seconds: int) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "5 m", "m5", "-5m", "1d", "5m5h", "1.5h"])
+@pytest.mark.parametrize("text", ["", "5", "5 m", "m5", "-5m", "1d", "5m5h", "1.5h", "5m\n"])
 def test_what_is_no_duration_is_an_error_that_says_what_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration such as 10m"):
         parse_duration(text)
