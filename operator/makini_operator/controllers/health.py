@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from makini_operator.controllers.sync_metrics import sync_metrics
 from makini_operator.controllers.token_metrics import token_metrics
 from makini_operator.controllers.world import World
 
@@ -83,7 +84,7 @@ class Metrics(Collector):
         for phase, count in sorted(phases.items()):
             connections.add_metric([phase], count)
         queue = GaugeMetricFamily("makini_queue_length", "Connections that wait for a worker.", len(world.queue))
-        return [credits_, connections, queue, *token_metrics(world)]
+        return [credits_, connections, queue, *token_metrics(world), *sync_metrics(world)]
 
 
 async def serve(address: str, routes: dict[str, Callable[[], tuple[int, str]]]) -> web.AppRunner:
