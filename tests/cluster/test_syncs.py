@@ -240,6 +240,20 @@ def is_complete(world: World, job: Manifest) -> bool:
     return any(each["type"] == "Complete" for each in found["status"].get("conditions", []))
 
 
+def test_a_run_that_does_not_begin_is_told_with_what_it_waits_for(world: World) -> None:
+    assert world.rig.operator.stop() == 0
+    world.rig.start_operator(*ARGUMENTS, "--sync-begin-within", "1")
+    connected(world)
+    job = new_run(world)
+    waiting = world.until(lambda: told(world).get("waiting"), 90)
+    assert "Unschedulable" in waiting  # there is no node
+    assert condition(world.get("acme"), "SyncsHealthy")["reason"] == "SyncNotStarted"
+    end(world, job, code=0, message=result(read=1))
+    until_told(world, "Succeeded")
+    world.until(lambda: "waiting" not in told(world))
+    assert condition(world.get("acme"), "SyncsHealthy")["status"] == "True"
+
+
 # --- the end --------------------------------------------------------------------------------------------------------
 
 

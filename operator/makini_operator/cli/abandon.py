@@ -198,7 +198,8 @@ def _in_cluster(found: Object) -> str:
     owned = []
     if "token" in found.get("status", {}):
         owned.append(f"Secret {found['status']['token']['secretName']}")
-    owned += [f"workflow {each['name']}" for each in found["spec"].get("workflows", [])]
+    for kind in ("workflow", "sync"):
+        owned += [f"{kind} {each['name']}" for each in found["spec"].get(f"{kind}s", [])]
     names = " and ".join(["it", *owned])
     if "deletionTimestamp" in found["metadata"]:
         return f"{names} then {'go' if owned else 'goes'}, because it is being deleted"

@@ -80,6 +80,13 @@ def _image(ctx: click.Context, param: click.Parameter, value: str) -> str:  # no
     type=click.Choice(PULL_POLICIES),
     help="When a node pulls it.",
 )
+@click.option(
+    "--sync-begin-within",
+    default=300.0,
+    show_default=True,
+    type=click.FloatRange(1, 86_400),
+    help="How long a run of a sync may take to begin before its connection says so. Seconds.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(_LEVELS), help="How much to say.")
 def run(  # noqa: PLR0917 - click passes by name
     namespace: str,
@@ -93,6 +100,7 @@ def run(  # noqa: PLR0917 - click passes by name
     identity: str | None,
     sync_image: str,
     sync_image_pull_policy: str,
+    sync_begin_within: float,
     log_level: str,
 ) -> None:
     """Run the operator against the cluster of KUBECONFIG, or the one that this pod runs in."""
@@ -108,6 +116,7 @@ def run(  # noqa: PLR0917 - click passes by name
         identity=own_identity(identity),
         sync_image=sync_image,
         sync_image_pull_policy=sync_image_pull_policy,
+        sync_begin_within=timedelta(seconds=sync_begin_within),
     )
     try:
         asyncio.run(_run(settings))

@@ -76,7 +76,16 @@ class Leading:
         )
         events = EventRecorder(api, instance=installation.id)
         sync_image = SyncImage(self._settings.sync_image, self._settings.sync_image_pull_policy)
-        world = World(api, self._settings.namespace, installation, events, make_account, queue, sync_image)
+        world = World(
+            api,
+            self._settings.namespace,
+            installation,
+            events,
+            make_account,
+            queue,
+            sync_image,
+            self._settings.sync_begin_within,
+        )
         reconciler = Reconciler(world)
         wiring = Wiring(world, lead=self._lead, stop=self._end_leading, close=self._close_account)
         self._metrics.show(world)

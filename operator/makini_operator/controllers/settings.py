@@ -51,7 +51,8 @@ class Settings:
 
     `account_requests_per_second`: to one Makini account at most. `lease_duration`: None works without a Lease.
     `identity`: who holds it; see `kube.lease.Lease`. `sync_image`: what sync pods run; empty: this operator runs no
-    syncs. `sync_image_pull_policy`: one of `PULL_POLICIES`.
+    syncs. `sync_image_pull_policy`: one of `PULL_POLICIES`. `sync_begin_within`: how long a run of a sync may take to begin
+    before that is told.
     """
 
     namespace: str
@@ -65,3 +66,4 @@ class Settings:
     identity: str = field(default_factory=own_identity)
     sync_image: str = ""
     sync_image_pull_policy: str = "IfNotPresent"
+    sync_begin_within: timedelta = timedelta(minutes=5)

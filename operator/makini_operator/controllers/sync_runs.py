@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.world import World
-from makini_operator.kube.api import CRON_JOBS, JOBS, PODS
+from makini_operator.kube.api import CRON_JOBS, JOBS, PODS, Object
 from makini_operator.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
 from makini_operator.lifecycle.observation import SyncRun, SyncsView
 from makini_operator.lifecycle.syncs import is_worth_asking
@@ -16,6 +17,9 @@ from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.reasons import Reason
 
 _logger = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(minutes=1)
+"""How soon to look again at a run that does not begin."""
 
 
 class SyncRuns:
@@ -30,13 +34,21 @@ class SyncRuns:
         if not names:
             return SyncsView()
         found = {cron.metadata.name: cron for cron in self._world.children.cron_jobs_of(connection.metadata.uid)}
-        last = {}
+        last, waiting, again = {}, {}, []
         for name, cron_job in names.items():
-            run = self._last(found[cron_job].metadata.uid) if cron_job in found else None
-            if run is not None:
-                last[name] = await self._told(connection, name, run, note)
+            runs = self._world.children.sync_runs_of(found[cron_job].metadata.uid) if cron_job in found else []
+            ended = max((run for run in runs if run.finished_at), key=_by_end, default=None)
+            if ended is not None:
+                last[name] = await self._told(connection, name, ended, note)
+            idle = min((run for run in runs if _has_not_begun(run)), key=_by_due, default=None)
+            patience = self._world.sync_begin_within
+            if idle is not None and idle.due_at + patience <= datetime.now(UTC):
+                waiting[name] = sync_run.awaited(await self._pods(connection, idle))
+            if idle is not None:
+                again.append(max(idle.due_at + patience, datetime.now(UTC) + LOOK_AGAIN))
         note.forget_runs(names)
-        return SyncsView(cron_jobs=names, last=last, started=tuple(note.started_syncs))
+        started = tuple(note.started_syncs)
+        return SyncsView(names, last, waiting, look_again_at=min(again, default=None), started=started)
 
     async def start(self, connection: MakiniConnection, names: tuple[str, ...], request: str, *, is_full: bool) -> None:
         """Make a Job for each of these syncs, unless this request has one already. Raises `ChildRefused`."""
@@ -52,18 +64,27 @@ class SyncRuns:
                 message = f"sync {name} cannot be started now: {error.said}"
                 raise ChildRefused(Reason.SYNC_REFUSED, message) from None
 
-    def _last(self, cron_job_uid: str) -> RunRecord | None:
-        ended = [run for run in self._world.children.sync_runs_of(cron_job_uid) if run.finished_at]
-        return max(ended, key=lambda run: (run.finished_at, run.metadata.name), default=None)
+    async def _pods(self, connection: MakiniConnection, run: RunRecord) -> list[Object]:
+        selector = sync_run.pods_selector(run)
+        return await self._world.api.list_all(PODS, connection.metadata.namespace, selector=selector)
 
     async def _told(self, connection: MakiniConnection, name: str, run: RunRecord, note: Note) -> SyncRun:
         assert run.finished_at  # noqa: S101 - only runs that have ended are looked at
         before = next((status for status in connection.status.syncs or [] if status.name == name), None)
         words = note.run_said(name, run.metadata.uid)
         if words is None and is_worth_asking(before, has_succeeded=run.has_succeeded, finished_at=run.finished_at):
-            pods = await self._world.api.list_all(
-                PODS, connection.metadata.namespace, selector=sync_run.pods_selector(run)
-            )
-            words = sync_run.last_words(pods, run)
+            words = sync_run.last_words(await self._pods(connection, run), run)
             note.run_heard(name, run.metadata.uid, words)
         return SyncRun(run.has_succeeded, run.finished_at, words or "")
+
+
+def _has_not_begun(run: RunRecord) -> bool:
+    return run.finished_at is None and not run.is_at_work
+
+
+def _by_end(run: RunRecord) -> tuple[datetime, str]:
+    return run.finished_at or run.due_at, run.metadata.name
+
+
+def _by_due(run: RunRecord) -> datetime:
+    return run.due_at

@@ -83,8 +83,8 @@ class Wiring:
                 self._world.queue.add(found.owner_uid)
 
     def _sync_run_changed(self, _: RunRecord | None, after: RunRecord | None) -> None:
-        """A run that has ended is told in its connection's status."""
-        cron_job = self._world.children.cron_jobs.get(after.owner_uid) if after and after.finished_at else None
+        """How a run goes is told in its connection's status."""
+        cron_job = self._world.children.cron_jobs.get(after.owner_uid) if after else None
         if cron_job is not None:
             self._child_changed(None, cron_job)
 

@@ -11,6 +11,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -59,6 +60,7 @@ class World:
     make_account: Callable[[AccountKey], Account]
     queue: WorkQueue
     sync_image: SyncImage = NO_SYNCS
+    sync_begin_within: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         self.incarnation = uuid.uuid4().hex[:16]

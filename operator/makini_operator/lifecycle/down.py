@@ -90,6 +90,7 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
         )
     )
     facts["stores"] = sorted(remaining_stores(o)) or None
+    facts["syncs"] = [sync.model_copy(update={"waiting": None}) for sync in status.syncs or []] or None
     if status.connection_id:
         entry = HistoryEntry(
             connection_id=status.connection_id,

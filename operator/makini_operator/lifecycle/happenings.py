@@ -106,12 +106,17 @@ def _stalled(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> Happen
 
 
 def _synced(old: MakiniConnectionStatus, new: MakiniConnectionStatus) -> list[Happening]:
-    """A sync that begins to fail, and one that has stopped failing."""
+    """A sync whose run does not begin, one that begins to fail, and one that has stopped failing."""
     before = {sync.name: sync.last_result for sync in old.syncs or []}
+    waiting = {sync.name for sync in old.syncs or [] if sync.waiting}
     found = []
     for sync in new.syncs or []:
+        if sync.waiting and sync.name not in waiting:
+            found.append(Happening(Reason.SYNC_NOT_STARTED, in_words([sync]), is_warning=True))
         if sync.last_result is SyncResult.FAILED and before.get(sync.name) is not SyncResult.FAILED:
-            found.append(Happening(Reason.SYNC_FAILED, in_words([sync]), is_warning=True))
+            found.append(
+                Happening(Reason.SYNC_FAILED, in_words([sync.model_copy(update={"waiting": None})]), is_warning=True)
+            )
         if sync.last_result is SyncResult.SUCCEEDED and before.get(sync.name) is SyncResult.FAILED:
             found.append(Happening(Reason.SYNC_SUCCEEDED, f"sync {sync.name} succeeds again"))
     return found

@@ -191,6 +191,10 @@ class SyncsView:
     cron_jobs: Mapping[str, str] = field(default_factory=dict)
     """Name of the CronJob of each sync, in the order of the spec."""
     last: Mapping[str, SyncRun] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Why a run that has been due for a while has not begun."""
+    look_again_at: datetime | None = None
+    """When a run that has not begun will have been due for a while."""
     started: tuple[str, ...] = ()
     """Values of request annotations for which this process has started runs."""
 

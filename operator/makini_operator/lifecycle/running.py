@@ -149,6 +149,8 @@ def _look_again(o: Observation, due: TokenTimes, now: datetime) -> timedelta:
             delays.append(rotation.drop_at(o) - now)
     if rotation.next_target(o) is not None:
         delays.append(FOLLOW_ROLLOUT)
+    if o.syncs.look_again_at is not None:
+        delays.append(o.syncs.look_again_at - now)
     if o.connection.spec.token and o.connection.spec.token.stores:
         delays.append(FOLLOW_STORES)
     return max(min(delays), timedelta(seconds=1))

@@ -24,7 +24,7 @@ def syncs_healthy(connection: MakiniConnection, status: MakiniConnectionStatus, 
         return [_finding(report.reason, report.message, holds=False)]
     failed = failing(status)
     if failed:
-        return [_finding(Reason.SYNC_FAILED, in_words(failed), holds=False)]
+        return [_finding(why_failing(failed), in_words(failed), holds=False)]
     ended = {sync.name for sync in status.syncs or [] if sync.last_result}
     pending = sorted(names - ended)
     if pending:
@@ -34,15 +34,22 @@ def syncs_healthy(connection: MakiniConnection, status: MakiniConnectionStatus, 
 
 
 def failing(status: MakiniConnectionStatus) -> list[SyncStatus]:
-    """Syncs whose last run failed."""
-    return [sync for sync in status.syncs or [] if sync.last_result is SyncResult.FAILED]
+    """Syncs whose run does not begin, or whose last run failed."""
+    return [sync for sync in status.syncs or [] if sync.waiting or sync.last_result is SyncResult.FAILED]
+
+
+def why_failing(failed: list[SyncStatus]) -> Reason:
+    """The reason for the first of them."""
+    return Reason.SYNC_NOT_STARTED if failed[0].waiting else Reason.SYNC_FAILED
 
 
 def in_words(failed: list[SyncStatus]) -> str:
-    """Which syncs failed, and why the first did."""
+    """Which syncs are in trouble, and why the first is."""
     first, *others = failed
-    more = f"; so did {', '.join(other.name for other in others)}" if others else ""
+    more = f"; also in trouble: {', '.join(other.name for other in others)}" if others else ""
     since = f"last success {first.last_success}" if first.last_success else "it has never succeeded"
+    if first.waiting:
+        return f"a run of sync {first.name} does not begin: {first.waiting} ({since}){more}"
     return f"sync {first.name} failed: {first.message or 'its pod did not say why'} ({since}){more}"
 
 

@@ -12,7 +12,7 @@ from makini_operator.lifecycle.actions import Action, StartSyncs
 from makini_operator.lifecycle.observation import Observation, RunKind, SyncRun, Trouble
 from makini_operator.lifecycle.requests import handled, sync_request
 from makini_operator.lifecycle.steps import refusal
-from makini_operator.lifecycle.sync_report import failing, in_words
+from makini_operator.lifecycle.sync_report import failing, in_words, why_failing
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus
 from makini_operator.resources.reasons import Reason
@@ -67,7 +67,8 @@ def sync_statuses(o: Observation) -> list[SyncStatus] | None:
         _status(before.get(name) or SyncStatus(name=name, cron_job=cron_job), cron_job, o.syncs.last.get(name))
         for name, cron_job in o.syncs.cron_jobs.items()
     ]
-    return found or None
+    waiting = o.syncs.waiting
+    return [each.model_copy(update={"waiting": _bounded(waiting.get(each.name))}) for each in found] or None
 
 
 def is_worth_asking(before: SyncStatus | None, *, has_succeeded: bool, finished_at: datetime) -> bool:
@@ -85,7 +86,7 @@ def sync_failure(connection: MakiniConnection, statuses: list[SyncStatus] | None
     failed = failing(MakiniConnectionStatus(syncs=statuses))
     if not failed or policy is None or policy.sync_failures is not SyncFailures.DEGRADE:
         return None
-    return Trouble(Reason.SYNC_FAILED, in_words(failed))
+    return Trouble(why_failing(failed), in_words(failed))
 
 
 def _status(before: SyncStatus, cron_job: str, run: SyncRun | None) -> SyncStatus:
@@ -98,8 +99,12 @@ def _status(before: SyncStatus, cron_job: str, run: SyncRun | None) -> SyncStatu
         last_result=SyncResult.SUCCEEDED if run.has_succeeded else SyncResult.FAILED,
         last_finished=finished,
         last_success=finished if run.has_succeeded else before.last_success,
-        message=run.message[:MESSAGE_LIMIT] or None,
+        message=_bounded(run.message),
     )
+
+
+def _bounded(words: str | None) -> str | None:
+    return words[:MESSAGE_LIMIT] if words else None
 
 
 def _is_news(before: SyncStatus, run: SyncRun) -> bool:

@@ -34,6 +34,10 @@ class RunRecord:
     has_succeeded: bool
     why: str
     """Reason of a failed Job, as Kubernetes names it."""
+    due_at: datetime
+    """When the Job was made."""
+    is_at_work: bool
+    """One of its pods runs, or has come to an end."""
 
 
 def record(manifest: Manifest) -> RunRecord:
@@ -53,6 +57,8 @@ def record(manifest: Manifest) -> RunRecord:
         finished_at=datetime.fromisoformat(at) if at else None,
         has_succeeded="Complete" in ended,
         why=str((ended.get("Failed") or {}).get("reason", "")),
+        due_at=datetime.fromisoformat(meta["creationTimestamp"]),
+        is_at_work=any(status.get(count) for count in ("ready", "failed", "succeeded")),
     )
 
 
@@ -70,6 +76,18 @@ def last_words(pods: list[Manifest], run: RunRecord) -> str:
         return "" if run.has_succeeded else f"its pod is gone ({run.why or 'no reason given'})"
     end = max(ends, key=lambda each: str(each.get("finishedAt", "")))
     return _said(str(end.get("message") or "")[:_LONGEST_WORDS], is_success=run.has_succeeded) or _ended(end)
+
+
+def awaited(pods: list[Manifest]) -> str:
+    """What the pods of a run that does not begin wait for, in one sentence."""
+    if not pods:
+        return "it has no pod: see `kubectl describe` of its Job for what refuses it"
+    status = pods[0].get("status") or {}
+    states = (each.get("state", {}).get("waiting") for each in status.get("containerStatuses") or [])
+    waiting = next((state for state in states if state), None)
+    unmet = (each for each in status.get("conditions") or [] if each.get("status") == "False" and each.get("message"))
+    why = waiting or next(unmet, None) or {}
+    return _plain(f"{why.get('reason') or 'no reason given'}: {why.get('message') or 'see its pod'}")
 
 
 def _end(pod: Manifest) -> dict[str, Any] | None:

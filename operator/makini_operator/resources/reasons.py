@@ -76,6 +76,7 @@ class Reason(StrEnum):
     SYNC_FAILED = "SyncFailed"
     SYNC_SUCCEEDED = "SyncSucceeded"
     SYNC_PENDING = "SyncPending"
+    SYNC_NOT_STARTED = "SyncNotStarted"
     # its workflows
     WORKFLOW_REFUSED = "WorkflowRefused"
     # Makini and its account

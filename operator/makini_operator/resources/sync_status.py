@@ -38,6 +38,11 @@ class SyncStatus(Model):
         description="When a run succeeded, as of the last time that this was written: at most an hour behind.",
         json_schema_extra={"format": "date-time"},
     )
+    waiting: str | None = Field(
+        default=None,
+        max_length=MESSAGE_LIMIT,
+        description="Present while a run does not begin: what its pod waits for.",
+    )
     message: str | None = Field(
         default=None, max_length=MESSAGE_LIMIT, description="What it did, or why it failed, in one sentence."
     )

@@ -263,6 +263,25 @@ def test_a_connection_can_be_degraded_by_its_syncs() -> None:
     assert shown(status_of(ignored)) == ("Ready", "Connected")
 
 
+def test_a_run_that_does_not_begin_is_told_until_it_begins() -> None:
+    why = "ImagePullBackOff: Back-off pulling image"
+    later = NOW + timedelta(minutes=5)
+    view = SyncsView(cron_jobs=CRON, waiting={"orders": why}, look_again_at=later)
+    stuck = running(told=SUCCESS, changes={"syncs": view})
+    assert (told(stuck).waiting, told(stuck).last_result) == (why, "Succeeded")
+    assert (healthy(stuck).status, healthy(stuck).reason) == ("False", Reason.SYNC_NOT_STARTED)
+    assert healthy(stuck).message == f"a run of sync orders does not begin: {why} (last success {EARLIER})"
+    assert plan(stuck, NOW).requeue_after == timedelta(minutes=5)
+    degraded = running(told=SUCCESS, changes={"syncs": view}, healthPolicy={"syncFailures": "Degrade"})
+    assert shown(status_of(degraded)) == ("Stalled", "SyncNotStarted")
+    begun = running(told=SUCCESS | {"waiting": why})
+    assert told(begun).waiting is None
+    assert healthy(begun).status == "True"
+    old, new = MakiniConnectionStatus(), MakiniConnectionStatus(syncs=[told(stuck)])
+    assert [each.reason for each in happenings(old, new)] == ["SyncNotStarted"]
+    assert happenings(new, new) == ()
+
+
 def test_without_syncs_nothing_is_said_of_them() -> None:
     o = running(syncs=(), told=SUCCESS, changes={"syncs": SyncsView()})
     assert status_of(o).syncs is None

@@ -219,6 +219,7 @@ def job(*conditions: Manifest, **status: Any) -> Manifest:
         "namespace": "tenant",
         "uid": "job-uid",
         "resourceVersion": "7",
+        "creationTimestamp": AT,
         "ownerReferences": [{"kind": "CronJob", "uid": "cron-uid", "controller": True}],
     }
     return {"metadata": meta, "status": {"conditions": list(conditions)} | status}
@@ -245,6 +246,30 @@ def test_a_run_is_remembered_in_short() -> None:
     assert (FAILED.has_succeeded, FAILED.why) == (False, "BackoffLimitExceeded")
     for unfinished in (job(), job({"type": "Failed", "status": "False"}), job(ended("SuccessCriteriaMet"))):
         assert sync_run.record(unfinished).finished_at is None
+
+
+@pytest.mark.parametrize(
+    ("status", "is_at_work"),
+    [
+        ({}, False),
+        ({"active": 1, "ready": 0}, False),
+        ({"ready": 1}, True),
+        ({"failed": 1}, True),
+        ({"succeeded": 1}, True),
+    ],
+)
+def test_a_run_is_at_work_when_a_pod_of_it_has_begun(status: Manifest, is_at_work: bool) -> None:
+    assert sync_run.record(job(**status)).is_at_work is is_at_work
+
+
+def test_what_a_run_waits_for_is_what_its_pod_says() -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "none"'}
+    pulling = {"status": {"containerStatuses": [{"name": "sync", "state": {"waiting": waiting}}]}}
+    assert sync_run.awaited([pulling]) == 'ImagePullBackOff: Back-off pulling image "none"'
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "claim not found"}
+    assert sync_run.awaited([{"status": {"conditions": [unplaced]}}]) == "Unschedulable: claim not found"
+    assert sync_run.awaited([{}]) == "no reason given: see its pod"
+    assert sync_run.awaited([]).startswith("it has no pod")
 
 
 def said(**result: Any) -> str:
