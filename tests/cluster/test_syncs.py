@@ -74,8 +74,7 @@ def new_run(world: World, what: str = "sync") -> Manifest:
 
 
 def end(world: World, job: Manifest, *, code: int, message: str = "") -> None:
-    """Say what a kubelet would say of the run's pod."""
-    pod = pod_of(world, job)
+    """The run's pod ends."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     terminated = {
         "exitCode": code,
@@ -85,12 +84,14 @@ def end(world: World, job: Manifest, *, code: int, message: str = "") -> None:
         "finishedAt": now,
         "containerID": "containerd://1",
     }
+    report(world, job, "Failed" if code else "Succeeded", {"terminated": terminated})
+
+
+def report(world: World, job: Manifest, phase: str, state: Manifest) -> None:
+    """Say what a kubelet would say of the run's pod."""
     container = {"name": "sync", "image": "i", "imageID": "i", "ready": False, "restartCount": 0}
-    status = {
-        "phase": "Failed" if code else "Succeeded",
-        "containerStatuses": [container | {"state": {"terminated": terminated}}],
-    }
-    name = pod["metadata"]["name"]
+    status = {"phase": phase, "containerStatuses": [container | {"state": state}]}
+    name = pod_of(world, job)["metadata"]["name"]
     patch = json.dumps({"status": status})
     world.kubectl("patch", "pod", name, "-n", world.namespace, "--subresource=status", "--type=merge", "-p", patch)
 
@@ -242,11 +243,12 @@ def is_complete(world: World, job: Manifest) -> bool:
 
 def test_a_run_that_does_not_begin_is_told_with_what_it_waits_for(world: World) -> None:
     assert world.rig.operator.stop() == 0
-    world.rig.start_operator(*ARGUMENTS, "--sync-begin-within", "1")
+    world.rig.start_operator(*ARGUMENTS, "--sync-begin-within", "15")
     connected(world)
     job = new_run(world)
-    waiting = world.until(lambda: told(world).get("waiting"), 90)
-    assert "Unschedulable" in waiting  # there is no node
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    report(world, job, "Pending", state)
+    assert world.until(lambda: told(world).get("waiting"), 60) == "ImagePullBackOff: Back-off pulling image"
     assert condition(world.get("acme"), "SyncsHealthy")["reason"] == "SyncNotStarted"
     end(world, job, code=0, message=result(read=1))
     until_told(world, "Succeeded")

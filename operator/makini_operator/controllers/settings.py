@@ -51,8 +51,8 @@ class Settings:
 
     `account_requests_per_second`: to one Makini account at most. `lease_duration`: None works without a Lease.
     `identity`: who holds it; see `kube.lease.Lease`. `sync_image`: what sync pods run; empty: this operator runs no
-    syncs. `sync_image_pull_policy`: one of `PULL_POLICIES`. `sync_begin_within`: how long a run of a sync may take to begin
-    before that is told.
+    syncs. `sync_image_pull_policy`: one of `PULL_POLICIES`. `sync_begin_within`: how long a run of a
+    sync may take to begin before that is told.
     """
 
     namespace: str
