@@ -24,6 +24,7 @@ from makini_operator.manifests.ownership import (
     controller_of,
     digest,
     own_labels,
+    owner_in_words,
     owner_reference,
 )
 from makini_operator.resources.base import GROUP, ObjectMeta
@@ -113,11 +114,10 @@ def sealed(wanted: Manifest, tried: Manifest, key: InstallationKey) -> Manifest:
 
 def record(manifest: Manifest) -> CronJobRecord:
     """What is remembered of a CronJob as the API server returns it."""
-    controller = controller_of(manifest)
     return CronJobRecord(
         metadata=ObjectMeta.model_validate(manifest["metadata"]),
-        owner_uid=str(controller.get("uid", "")),
-        owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
+        owner_uid=str(controller_of(manifest).get("uid", "")),
+        owner=owner_in_words(manifest),
         spec_digest=digest(manifest["spec"]),
         checksum=(manifest["metadata"].get("annotations") or {}).get(CHECKSUM, ""),
     )

@@ -79,6 +79,12 @@ def controller_of(manifest: Manifest) -> Mapping[str, Any]:
     return next((owner for owner in owners if owner.get("controller")), {})
 
 
+def owner_in_words(manifest: Manifest) -> str:
+    """Whose it is, for a message about what is not ours."""
+    controller = controller_of(manifest)
+    return f"{controller['kind']} {controller['name']}" if controller else "somebody else"
+
+
 def digest(value: object) -> str:
     """A fingerprint of JSON that does not depend on the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

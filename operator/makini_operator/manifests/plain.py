@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from makini_operator.manifests.ownership import Manifest, controller_of
+from makini_operator.manifests.ownership import Manifest, controller_of, owner_in_words
 from makini_operator.resources.base import ObjectMeta
 
 _NOT_CONTENT = ("apiVersion", "kind", "metadata", "status")
@@ -28,11 +28,10 @@ class PlainRecord:
 
 def record(manifest: Manifest) -> PlainRecord:
     """What is remembered of a child as the API server returns it."""
-    controller = controller_of(manifest)
     return PlainRecord(
         metadata=ObjectMeta.model_validate(manifest["metadata"]),
-        owner_uid=str(controller.get("uid", "")),
-        owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
+        owner_uid=str(controller_of(manifest).get("uid", "")),
+        owner=owner_in_words(manifest),
         content={part: value for part, value in manifest.items() if part not in _NOT_CONTENT},
     )
 

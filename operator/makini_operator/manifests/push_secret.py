@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from makini_operator.lifecycle.observation import SecretView
-from makini_operator.manifests.ownership import Manifest, child_name, controller_of, own_labels, owner_reference
+from makini_operator.manifests.ownership import (
+    Manifest,
+    child_name,
+    controller_of,
+    own_labels,
+    owner_in_words,
+    owner_reference,
+)
 from makini_operator.resources.base import GROUP
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import MakiniConnection
@@ -72,7 +79,6 @@ def record(
     manifest: Manifest, connection: MakiniConnection, store: TokenStore | None, secret: SecretView, now: datetime
 ) -> PushRecord:
     """What an existing PushSecret says; `store`: what it should be for, None: it is not wanted."""
-    controller = controller_of(manifest)
     meta = manifest["metadata"]
     ready = _ready(manifest)
     pushed, _, since = str((meta.get("annotations") or {}).get(PUSHED_FOR, "")).partition(" ")
@@ -84,8 +90,8 @@ def record(
     return PushRecord(
         name=meta["name"],
         uid=meta["uid"],
-        owner_uid=str(controller.get("uid", "")),
-        owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
+        owner_uid=str(controller_of(manifest).get("uid", "")),
+        owner=owner_in_words(manifest),
         is_deleting="deletionTimestamp" in meta,
         is_as_wanted=is_as_wanted,
         is_done=ready.get("status") == "True" and is_as_wanted and refreshed >= since,

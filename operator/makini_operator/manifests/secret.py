@@ -19,6 +19,7 @@ from makini_operator.manifests.ownership import (
     controller_of,
     onto,
     own_labels,
+    owner_in_words,
     owner_reference,
 )
 from makini_operator.manifests.published import ATTEMPT, PREVIOUS_EXPIRES_AT, PublishedToken, intact_token, proof_of
@@ -81,7 +82,7 @@ def record(manifest: Manifest, key: InstallationKey) -> SecretRecord:
     return SecretRecord(
         metadata=metadata,
         owner_uid=owner_uid,
-        owner=f"{controller['kind']} {controller['name']}" if controller else "somebody else",
+        owner=owner_in_words(manifest),
         published=published and published.blank(),
         keys=frozenset(manifest.get("data") or {}),
     )

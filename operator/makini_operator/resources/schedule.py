@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from makini_operator.resources.base import cel, rule
+from makini_operator.resources.base import LABEL_RULE, Model, cel, rule
 
 _MINUTE = "[0-5]?[0-9]"
 _HOUR = "([01]?[0-9]|2[0-3])"
@@ -56,3 +56,21 @@ TimeZone = Annotated[
         ),
     ),
 ]
+
+
+class OnSchedule(Model):
+    """What workflows and syncs have in common: a name, and when they run."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=40,
+        description="Name, unique in this connection.",
+        json_schema_extra=LABEL_RULE,
+    )
+    schedule: Schedule = Field(
+        description="When it runs, as cron writes it: minute, hour, day of month, month, day of week."
+    )
+    time_zone: TimeZone | None = Field(
+        default=None, description="Time zone of the schedule, for example Europe/Berlin. Default: the cluster's."
+    )
+    suspend: bool | None = Field(default=None, description="true: no new runs; a run under way comes to its end.")

@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from makini_operator.resources.base import LABEL_RULE, Model, ObjectName, SecretRef, cel, discreet, rule
+from makini_operator.resources.base import Model, ObjectName, SecretRef, cel, discreet, rule
 from makini_operator.resources.durations import DURATION_FORM
 from makini_operator.resources.entities import ENTITIES
-from makini_operator.resources.schedule import Schedule, TimeZone
+from makini_operator.resources.schedule import OnSchedule
 
 MAX_SYNCS = 16
 MAX_ENTITIES = 40
@@ -173,22 +173,9 @@ class SyncResources(Model):
     limits: Amounts | None = Field(default=None, description="At most. Default: memory 512Mi.")
 
 
-class Sync(Model):
+class Sync(OnSchedule):
     """Records that are copied on a schedule."""
 
-    name: str = Field(
-        min_length=1,
-        max_length=40,
-        description="Name of the sync, unique in this connection.",
-        json_schema_extra=LABEL_RULE,
-    )
-    schedule: Schedule = Field(
-        description="When it runs, as cron writes it: minute, hour, day of month, month, day of week."
-    )
-    time_zone: TimeZone | None = Field(
-        default=None, description="Time zone of the schedule, for example Europe/Berlin. Default: the cluster's."
-    )
-    suspend: bool | None = Field(default=None, description="true: no new runs; a run under way comes to its end.")
     entities: Annotated[list[Entity], Field(min_length=1, max_length=MAX_ENTITIES)] = Field(
         description="What is copied, for example erp/purchase-orders.",
         json_schema_extra={"x-kubernetes-list-type": "set"},

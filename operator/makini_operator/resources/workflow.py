@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from makini_operator.resources.base import LABEL_RULE, Model
-from makini_operator.resources.schedule import Schedule, TimeZone
+from makini_operator.resources.schedule import OnSchedule
 
 MAX_WORKFLOWS = 16
 
@@ -26,22 +25,9 @@ _JOB_TEMPLATE: dict[str, Any] = {
 }
 
 
-class Workflow(Model):
+class Workflow(OnSchedule):
     """One CronJob."""
 
-    name: str = Field(
-        min_length=1,
-        max_length=40,
-        description="Name of the workflow, unique in this connection.",
-        json_schema_extra=LABEL_RULE,
-    )
-    schedule: Schedule = Field(
-        description="When it runs, as cron writes it: minute, hour, day of month, month, day of week."
-    )
-    time_zone: TimeZone | None = Field(
-        default=None, description="Time zone of the schedule, for example Europe/Berlin. Default: the cluster's."
-    )
-    suspend: bool | None = Field(default=None, description="true: no new runs; a run under way comes to its end.")
     job_template: dict[str, Any] = Field(
         description="What runs: the metadata and spec of a batch/v1 Job. Every container gets the token as files in "
         "/var/run/secrets/makini.io (token, connection-id, url) and the variables MAKINI_ENDPOINT and "
