@@ -17,7 +17,12 @@ from makini_operator.cli.sandbox import sandbox
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SWITCHES = {
-    "references": {"references.makini.io", "sync-references.makini.io", "pool-references.makini.io"},
+    "references": {
+        "egress-references.makini.io",
+        "references.makini.io",
+        "sync-references.makini.io",
+        "pool-references.makini.io",
+    },
     "status": {"status.makini.io"},
     "abandon": {"abandon.makini.io", "orphan.makini.io"},
     "children": {"children.makini.io"},
