@@ -55,9 +55,9 @@ format: venv ## Format, and fix what the linter can fix
 	$(VENV)/bin/ruff format .
 
 .PHONY: test
-test: venv localkube helm node-if-possible ## All tests; the first run builds the control plane (up to 6 minutes), helm (3), the node (4)
+test: venv localkube helm node-if-possible ## All tests, on TEST_WORKERS processors or all; the first run builds the control plane (up to 6 minutes), helm (3), the node (4)
 	@while IFS= read -r setting; do export "$$setting"; done < <(PYTHON3=$(PYTHON3) tests/kind/instead.sh); \
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -n auto $(PYTEST_ARGS)
 
 # Without a node the tests that need one run on kind if there is a container engine; else they are skipped, and say so.
 .PHONY: node-if-possible

@@ -3,12 +3,12 @@
 That helm cannot be built is a failure with the reason, never a skip: nothing else shows that the chart works.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from tests import skipping
 from tests.harness.rig import OPERATOR_NAMESPACE
 from tests.localkube import LocalKube, LocalKubeError
 from tests.tools import helm as helm_module
@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE) and {"kube", "fresh_kube"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
-            if os.environ.get("MAKINI_SKIP_CLUSTER") == "1":
-                item.add_marker(pytest.mark.skip(reason="MAKINI_SKIP_CLUSTER=1: nothing was tested against Kubernetes"))
+            if skipping.is_without_cluster():
+                item.add_marker(pytest.mark.skip(reason=f"{skipping.CLUSTER}=1: nothing was tested against Kubernetes"))
 
 
 @pytest.fixture(scope="session")

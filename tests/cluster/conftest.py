@@ -1,42 +1,35 @@
 """What every test against the real API server gets: a control plane, a namespace, a way to wait.
 
-The control plane is started once per run. That it cannot be built is a failure, never a
+The control plane is started once per run, or once for each worker. That it cannot be built is a failure, never a
 quiet skip: a green run without it would show nothing. MAKINI_SKIP_CLUSTER=1 skips these
 tests for somebody who works on something else, and says so.
 """
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests import skipping
 from tests.localkube import LocalKube, LocalKubeError
 from tests.localkube.waiting import wait_until
 
 HERE = Path(__file__).parent
-SKIP = "MAKINI_SKIP_CLUSTER"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.cluster)
-        if item.get_closest_marker("cluster") and os.environ.get(SKIP) == "1":
-            item.add_marker(pytest.mark.skip(reason=f"{SKIP}=1: nothing was tested against Kubernetes"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if os.environ.get(SKIP) == "1":
-        terminalreporter.section("CLUSTER TESTS SKIPPED", red=True, bold=True)
-        terminalreporter.line(f"{SKIP}=1 is set: this run says nothing about behaviour on Kubernetes.")
+        if item.get_closest_marker("cluster") and skipping.is_without_cluster():
+            item.add_marker(pytest.mark.skip(reason=f"{skipping.CLUSTER}=1: nothing was tested against Kubernetes"))
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKube]:
-    """One real control plane for the whole run."""
+    """One real control plane for the whole run, or this worker's part of it."""
     directory = tmp_path_factory.mktemp("localkube")
     with ExitStack() as stack:
         try:

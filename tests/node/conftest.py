@@ -12,43 +12,24 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests import images
+from tests import images, skipping
 from tests.localkube import LocalKubeError
 from tests.localkube.waiting import wait_until
-from tests.localnode import CannotRunError, LocalNode, requirements
+from tests.localnode import CannotRunError, LocalNode
 from tests.node.existing import EXISTING, ExistingCluster
 from tests.tools import helm as helm_module
 from tests.tools.helm import Helm
 
 HERE = Path(__file__).parent
-SKIP = "MAKINI_SKIP_NODE"
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "node: needs a node that runs pods (`make node-up`, or kind)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(HERE)]
-    reason = _reason_to_skip() if ours else None
+    reason = skipping.without_node() if ours else None
     for item in ours:
         item.add_marker(pytest.mark.node)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "node" in report.keywords]
-    if skipped:
-        terminalreporter.section("NODE TESTS SKIPPED", red=True, bold=True)
-        reason = _reason_to_skip() or "see the reasons above"
-        terminalreporter.line(f"{len(skipped)} skipped ({reason}): this run says little or nothing about pods.")
-
-
-def _reason_to_skip() -> str | None:
-    if os.environ.get(SKIP) == "1":
-        return f"{SKIP}=1 is set"
-    return None if os.environ.get(EXISTING) else requirements.obstacle()
 
 
 @pytest.fixture(scope="session")

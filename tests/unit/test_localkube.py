@@ -1,6 +1,5 @@
 """The driver of the local control plane: it ends what it started, nothing else, and says what went wrong."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests import skipping
 from tests.localkube import LocalKube, LocalKubeError, build, processes, state, toolchain
 from tests.localkube.__main__ import main
 from tests.localkube.components import Layout
@@ -15,11 +15,11 @@ from tests.localkube.processes import Process
 from tests.localkube.state import State
 from tests.localkube.waiting import wait_until
 
-SKIPPED = os.environ.get("MAKINI_SKIP_CLUSTER") == "1"
+SKIPPED = skipping.is_without_cluster()
 
 
 def on_a_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    return pytest.mark.cluster(pytest.mark.skipif(SKIPPED, reason="MAKINI_SKIP_CLUSTER=1")(test))
+    return pytest.mark.cluster(pytest.mark.skipif(SKIPPED, reason=f"{skipping.CLUSTER}=1")(test))
 
 
 @pytest.fixture
