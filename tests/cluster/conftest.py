@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests import skipping
-from tests.localkube import LocalKube, LocalKubeError
+from tests.localkube import LocalKube, LocalKubeError, objects
 from tests.localkube.waiting import wait_until
 
 HERE = Path(__file__).parent
@@ -60,9 +60,9 @@ def _ours(cluster: LocalKube) -> list[str]:
 def namespace(cluster: LocalKube) -> Iterator[str]:
     """A namespace of the test's own; its deletion is asked for at the end and not waited for."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    cluster.kubectl("create", "namespace", name)
+    objects.create_namespace(cluster, name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    objects.delete(cluster, "ns", name)
 
 
 @pytest.fixture(name="wait_until")

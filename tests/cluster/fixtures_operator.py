@@ -1,7 +1,6 @@
 """Fixtures for tests that run the operator: one rig per run, one sandbox and one pool per test."""
 
 import base64
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 import pytest
 from tests.cluster.kstatus import check_honest, compute
 from tests.harness import Rig, Sandbox
-from tests.localkube import LocalKube
+from tests.localkube import LocalKube, objects
 from tests.localkube.waiting import wait_until
 
 Manifest = dict[str, Any]
+STARTED_WITH = ("--account-relist", "3")
 
 
 class World:
@@ -55,10 +55,11 @@ class World:
         self.rig.apply(*manifests)
 
     def patch(self, name: str, spec: Manifest) -> None:
-        self.kubectl("patch", "mconn", name, "-n", self.namespace, "--type=merge", "-p", json.dumps({"spec": spec}))
+        objects.patch(self.rig.cluster, "mconn", name, {"spec": spec}, self.namespace)
 
     def delete(self, name: str, *, wait: bool = True) -> None:
-        self.kubectl("delete", "mconn", name, "-n", self.namespace, f"--wait={str(wait).lower()}", "--timeout=60s")
+        assert self.rig.get("mconn", name, "-n", self.namespace)
+        objects.delete(self.rig.cluster, "mconn", name, self.namespace, seconds=60 if wait else 0)
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -148,13 +149,20 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     running.stop()
 
 
-@pytest.fixture
-def rig(installed: Rig) -> Iterator[Rig]:
-    """The rig with a running operator. Makini accounts are listed often, so that tests need not wait."""
-    installed.start_operator("--account-relist", "3")
+@pytest.fixture(scope="module")
+def operator_of_the_file(installed: Rig) -> Iterator[Rig]:
+    """The operator goes on from test to test: what one leaves in it is found by the next, as in production."""
     yield installed
     if installed.operator.is_running:
         assert installed.operator.stop() == 0, installed.operator.text()[-3000:]
+
+
+@pytest.fixture
+def rig(operator_of_the_file: Rig) -> Rig:
+    """The rig with a running operator. Makini accounts are listed often, so that tests need not wait."""
+    if not operator_of_the_file.runs_with(*STARTED_WITH):
+        operator_of_the_file.start_operator(*STARTED_WITH)
+    return operator_of_the_file
 
 
 @pytest.fixture
@@ -165,13 +173,13 @@ def world(rig: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
     if not sandbox.process.is_running:
         sandbox.start()
     if not rig.operator.is_running:
-        rig.start_operator("--account-relist", "3")
+        rig.start_operator(*STARTED_WITH)
     sandbox.heal()
     tidy(made)
 
 
 def tidy(world: World) -> None:
     """Delete what the test made, and see that nothing stays: not at Makini, not in the pool, not in the namespace."""
-    world.kubectl("delete", "mconn", "--all", "-n", world.namespace, "--timeout=60s")
+    objects.delete_all(world.rig.cluster, "mconn", world.namespace, seconds=60)
     assert world.sandbox.connections() == []
-    world.kubectl("delete", "cpool", world.pool, "--ignore-not-found", "--timeout=60s")
+    objects.delete(world.rig.cluster, "cpool", world.pool, seconds=60)

@@ -11,6 +11,7 @@ from tests.cluster.at_rest import Look
 from tests.cluster.fixtures_operator import World
 from tests.harness import Rig, Sandbox
 from tests.harness.api_proxy import ApiProxy, WriteCounter
+from tests.localkube import objects
 
 STARTED_WITH = ("--account-relist", "2")
 
@@ -50,8 +51,8 @@ class ProxiedWorld(World):
         self.kube.heal()
         self.makini.heal()
         self.sandbox.heal()
-        self.kubectl("delete", "mconn", "--all", "-n", self.namespace, "--wait=false")
-        self.kubectl("delete", "cpool", self.pool, "--ignore-not-found", "--wait=false")
+        objects.delete_all(self.rig.cluster, "mconn", self.namespace)
+        objects.delete(self.rig.cluster, "cpool", self.pool)
         self.until(lambda: Look(self).connections == {} and Look(self).pool is None)
         assert self.sandbox.connections() == []
 

@@ -4,7 +4,6 @@ The definition is reduced to what is served: any spec, and a status of its own. 
 `make test-integrations`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 from tests.cluster.fixtures_operator import Manifest, World
 from tests.harness import Rig
+from tests.localkube import objects
 
 NAME = "pushsecrets.external-secrets.io"
 _FREE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -73,5 +73,4 @@ def answer(world: World, name: str, *, ready: bool, message: str = "") -> None:
         "lastTransitionTime": now,
     }
     status: dict[str, Any] = {"conditions": [condition], "refreshTime": now}
-    where = (NAME, name, "-n", world.namespace, "--subresource=status", "--type=merge")
-    world.kubectl("patch", *where, "-p", json.dumps({"status": status}))
+    objects.patch(world.rig.cluster, NAME, f"{name}/status", {"status": status}, world.namespace)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from tests.cluster.fixtures_operator import Manifest, World, tidy
 from tests.harness import Rig, Sandbox
+from tests.localkube import objects
 
 ROTATE, REVOKE = "makini.io/rotate-requested-at", "makini.io/revoke-requested-at"
 RESTARTED = "restarted.makini.io/acme"
@@ -33,7 +34,7 @@ def world_of(rig: Rig, namespace: str, directory: Path, *arguments: str) -> Iter
 def ask(world: World, what: str, name: str = "acme") -> str:
     """Request it by annotation; returns the moment that was written."""
     moment = datetime.now(UTC).isoformat()
-    world.kubectl("annotate", "mconn", name, "-n", world.namespace, f"{what}={moment}", "--overwrite")
+    objects.patch(world.rig.cluster, "mconn", name, {"metadata": {"annotations": {what: moment}}}, world.namespace)
     return moment
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from tests.harness.process import Process, inherited
 from tests.harness.sandbox import Sandbox
-from tests.localkube import LocalKube
+from tests.localkube import LocalKube, objects
 from tests.localkube.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,9 @@ class Rig:
         wait_until(self._policies_are_in_force, 30, lambda: "the admission policies to be in force")
 
     def start_operator(self, *arguments: str) -> None:
-        """Start the operator and wait until it has read the cluster."""
+        """Start the operator and wait until it has read the cluster. One that still runs is stopped first."""
+        if self.operator.is_running:
+            self.operator.stop()
         self.operator = self._operator_process(*arguments)
         kubeconfig = self.directory / "operator.kubeconfig"
         kubeconfig.write_text(json.dumps(self._kubeconfig()))
@@ -80,17 +82,27 @@ class Rig:
             self.operator.kill()
             raise
 
+    def runs_with(self, *arguments: str) -> bool:
+        """Whether an operator runs that was started so, and reaches Kubernetes without a proxy."""
+        command = self._command("--identity", self.identity, *arguments)
+        return self.operator.is_running and self.through is None and self.operator.command == command
+
     def another_operator(self, identity: str, *arguments: str) -> Process:
         """One more operator process beside the first, not started; its log is `<identity>.log`."""
         command = self._command("--identity", identity, *arguments)
         return Process(command, log=self.directory / f"{identity}.log", environment=self._environment())
 
     def apply(self, *manifests: dict[str, Any]) -> None:
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
-        self.cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
+        """As `kubectl apply --server-side`, as administrator."""
+        rest = [manifest for manifest in manifests if not objects.apply(self.cluster, manifest)]
+        if rest:
+            listed = {"apiVersion": "v1", "kind": "List", "items": rest}
+            self.cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(listed))
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        return json.loads(self.cluster.kubectl("get", *arguments, "-o", "json").stdout)
+        """What `kubectl get` with these arguments says as JSON."""
+        found = objects.get(self.cluster, *arguments)
+        return found or json.loads(self.cluster.kubectl("get", *arguments, "-o", "json").stdout)
 
     def account_secret(self, name: str, sandbox: Sandbox) -> dict[str, Any]:
         """The Secret with a sandbox's credentials, in the operator's namespace."""
@@ -133,14 +145,14 @@ class Rig:
 
     def _kubeconfig(self) -> dict[str, Any]:
         admin = yaml.safe_load(self.cluster.kubeconfig.read_text())
-        issued = self.cluster.kubectl("create", "token", SERVICE_ACCOUNT, "-n", OPERATOR_NAMESPACE, "--duration=24h")
+        token = objects.token_of(self.cluster, SERVICE_ACCOUNT, OPERATOR_NAMESPACE)
         context = {"cluster": admin["clusters"][0]["name"], "user": "operator"}
         cluster = admin["clusters"][0]
         if self.through:
             cluster = {"name": cluster["name"], "cluster": {"server": self.through}}
         return admin | {
             "clusters": [cluster],
-            "users": [{"name": "operator", "user": {"token": issued.stdout.strip()}}],
+            "users": [{"name": "operator", "user": {"token": token}}],
             "contexts": [{"name": "operator", "context": context}],
             "current-context": "operator",
         }

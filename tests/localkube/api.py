@@ -20,14 +20,22 @@ class Api:
         self._tls = ssl.create_default_context(cafile=layout.pki / "ca.crt")
         self._tls.load_cert_chain(layout.pki / "admin.crt", layout.pki / "admin.key")
 
-    def request(self, method: str, path: str, body: Any = None, *, user_agent: str = "localkube") -> tuple[int, str]:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        user_agent: str = "localkube",
+        content_type: str = "application/json",
+    ) -> tuple[int, str]:
         """The status and text of one answer.
 
         Raises:
             OSError: nothing answered, or something else than this control plane did.
         """
         connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=10)
-        headers = {"User-Agent": user_agent, "Content-Type": "application/json"}
+        headers = {"User-Agent": user_agent, "Content-Type": content_type}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()

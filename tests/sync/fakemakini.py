@@ -46,6 +46,7 @@ class FakeMakini:
     links_to: str = ""  # the origin that links name; empty: this one
     hits: list[Hit] = field(default_factory=list)
     url: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, entity: str, *records: Record) -> None:
         for record in records:
@@ -54,12 +55,14 @@ class FakeMakini:
     def answer(self, path: str, query: dict[str, str], token: str) -> Answer:
         entity, page = path.removeprefix("/api/"), int(query.get("page", "1"))
         per_page = int(query.get("per_page", "100"))
-        hit = Hit(len(self.hits) + 1, entity, page, query, token, {})
-        self.hits.append(hit)
-        if token not in self.tokens:
-            return 401, {}, b'{"code": "AUTHENTICATION_FAILED", "message": "token expired"}'
-        rows = self._listed(entity, query)
-        hit.envelope = envelope(self.links_to or self.url, path, rows, page, per_page)
+        with self._lock:
+            hit = Hit(len(self.hits) + 1, entity, page, query, token, {})
+            self.hits.append(hit)
+            if token not in self.tokens:
+                return 401, {}, b'{"code": "AUTHENTICATION_FAILED", "message": "token expired"}'
+            rows = self._listed(entity, query)
+            hit.envelope = envelope(self.links_to or self.url, path, rows, page, per_page)
+        # Without the lock: a fault may hold one run's answer for as long as it likes, and another run goes on.
         answer = self.fault(hit) if self.fault else None
         return answer or (200, {}, json.dumps(hit.envelope).encode())
 
@@ -142,13 +145,11 @@ def serving(fake: FakeMakini) -> Iterator[FakeMakini]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        lock = threading.Lock()
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            with self.lock:
-                status, headers, body = fake.answer(parts.path, dict(parse_qsl(parts.query)), token)
+            status, headers, body = fake.answer(parts.path, dict(parse_qsl(parts.query)), token)
             self.send_response(status)
             for name, value in {
                 "Content-Type": "application/json",

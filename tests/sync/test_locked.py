@@ -33,7 +33,7 @@ class Gate:
     def __call__(self, hit: Hit) -> Answer | None:
         if hit.page == self._page and not self.reached.is_set():
             self.reached.set()
-            self.open.wait(60)
+            assert self.open.wait(60), "nobody opened the gate"
         return None
 
 
@@ -65,6 +65,7 @@ def test_another_dataset_is_not_locked(fake: FakeMakini, program: Program) -> No
     first = program.start()
     assert gate.reached.wait(60)
     assert program.run("--dataset", f"{program.dataset}_2").code == 0
+    assert first.poll() is None, "the other run has only waited for the end of this one"
     gate.open.set()
     first.communicate(timeout=60)
     assert first.returncode == 0
