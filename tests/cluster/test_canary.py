@@ -9,25 +9,29 @@ from tests.cluster.fixtures_operator import World
 from tests.harness import Rig, Sandbox
 from tests.harness.sandbox import free_port
 
-METRICS = f"127.0.0.1:{free_port()}"
+
+@pytest.fixture
+def metrics() -> str:
+    """Where the operator is to show them: the port was free a moment ago, and not when the tests were collected."""
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
-def talkative(installed: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
-    installed.start_operator("--account-relist", "2", "--metrics", METRICS)
+def talkative(installed: Rig, sandbox: Sandbox, namespace: str, metrics: str) -> Iterator[World]:
+    installed.start_operator("--account-relist", "2", "--metrics", metrics)
     yield World(installed, sandbox, namespace)
     installed.operator.stop()
 
 
-def test_no_token_and_no_password_is_found_outside_of_secrets(talkative: World) -> None:
+def test_no_token_and_no_password_is_found_outside_of_secrets(talkative: World, metrics: str) -> None:
     world = talkative
     tokens = _a_life_with_errors(world)
-    assert leaks(world, tokens, metrics=METRICS) == set()
+    assert leaks(world, tokens, metrics=metrics) == set()
     world.kubectl("delete", "mconn", "--all", "-n", world.namespace)
     world.kubectl("delete", "cpool", world.pool)
 
 
-def test_the_search_would_find_a_planted_token(talkative: World) -> None:
+def test_the_search_would_find_a_planted_token(talkative: World, metrics: str) -> None:
     """The test above can fail: a token that somebody puts into an annotation is found."""
     world = talkative
     world.make_pool()
@@ -35,7 +39,7 @@ def test_the_search_would_find_a_planted_token(talkative: World) -> None:
     world.until_ready("cmms")
     token = world.secret("cmms-makini")["token"]
     world.kubectl("annotate", "mconn", "cmms", "-n", world.namespace, f"oops={token}")
-    assert ("objects", token[:4]) in leaks(world, {token}, metrics=METRICS)
+    assert ("objects", token[:4]) in leaks(world, {token}, metrics=metrics)
     world.kubectl("delete", "mconn", "--all", "-n", world.namespace)
     world.kubectl("delete", "cpool", world.pool)
 

@@ -12,15 +12,20 @@ from tests.cluster.tokens import REVOKE, ROTATE, ask, until_attempt, workload
 from tests.harness import Rig, Sandbox
 from tests.harness.sandbox import free_port
 
-METRICS = f"127.0.0.1:{free_port()}"
 STORE = {"name": "vault", "secretStoreRef": {"kind": "SecretStore", "name": "vault"}, "remoteKey": "acme"}
 
 
 @pytest.fixture
-def talkative(installed: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
+def metrics() -> str:
+    """Where the operator is to show them: the port was free a moment ago, and not when the tests were collected."""
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def talkative(installed: Rig, sandbox: Sandbox, namespace: str, metrics: str) -> Iterator[World]:
     """At debug level, with metrics."""
     with push_secrets.installed(installed):
-        installed.start_operator("--account-relist", "2", "--metrics", METRICS)
+        installed.start_operator("--account-relist", "2", "--metrics", metrics)
         made = World(installed, sandbox, namespace)
         yield made
         made.kubectl("delete", "mconn", "--all", "-n", namespace, "--timeout=60s")
@@ -28,14 +33,14 @@ def talkative(installed: Rig, sandbox: Sandbox, namespace: str) -> Iterator[Worl
         installed.operator.stop()
 
 
-def test_no_token_of_a_whole_life_is_found_outside_of_secrets(talkative: World) -> None:
+def test_no_token_of_a_whole_life_is_found_outside_of_secrets(talkative: World, metrics: str) -> None:
     world = talkative
-    tokens = _a_life(world)
+    tokens = _a_life(world, metrics)
     assert len(tokens) >= 5
-    assert leaks(world, tokens, metrics=METRICS, kinds=f"{KINDS},{push_secrets.NAME}") == set()
+    assert leaks(world, tokens, metrics=metrics, kinds=f"{KINDS},{push_secrets.NAME}") == set()
 
 
-def _a_life(world: World) -> set[str]:
+def _a_life(world: World, metrics: str) -> set[str]:
     """Published, rotated under faults and a kill, lost, revoked, copied; returns every token that was published."""
     tokens: set[str] = set()
     world.apply(workload("Deployment", "erp", world.namespace))
@@ -57,7 +62,7 @@ def _a_life(world: World) -> set[str]:
         ask(world, ROTATE)
         if kind == "gateway":
             world.rig.operator.kill()
-            world.rig.start_operator("--account-relist", "2", "--metrics", METRICS)
+            world.rig.start_operator("--account-relist", "2", "--metrics", metrics)
         until_attempt(world, attempt)
         tokens |= {v for k, v in world.secret("acme-makini").items() if "token" in k}
         world.sandbox.heal()
