@@ -73,7 +73,8 @@ class Handle(ABC):
             LocalKubeError: it failed and `check` is on; the text has what kubectl wrote, or which component died.
         """
         command = [str(self.binary), "kubectl", *arguments]
-        done = subprocess.run(command, input=input, env=self.environment(), capture_output=True, text=True, check=False)
+        environment = self.environment() | {"GOGC": "off"}  # it ends before collecting garbage pays
+        done = subprocess.run(command, input=input, env=environment, capture_output=True, text=True, check=False)
         if check and done.returncode:
             self.check()
             raise LocalKubeError(f"kubectl {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")

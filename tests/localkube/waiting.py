@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from tests.localkube.errors import LocalKubeError
 
-_POLL_SECONDS = 0.05
+_FIRST_POLL, _LONGEST_POLL, _GROWTH = 0.02, 0.2, 1.25
+"""Seconds between two looks: what comes soon is seen soon, and what takes long costs others little CPU."""
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ def wait_until(
         describe: what is waited for; or a function whose result is shown on failure (the object, a log's end).
     """
     deadline = time.monotonic() + timeout
+    pause = _FIRST_POLL
     while True:
         seen: object
         try:
@@ -33,4 +35,5 @@ def wait_until(
         if time.monotonic() > deadline:
             shown = describe if isinstance(describe, str) else describe()
             raise AssertionError(f"not within {timeout:g} s: {shown}\nlast seen: {seen!r}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * _GROWTH, _LONGEST_POLL)
