@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.canaries import leaks
 from tests.cluster.fixtures_operator import World
 from tests.harness import Rig, Sandbox
-from tests.harness.sandbox import free_port
+from tests.localkube.ports import free_port
 
 
 @pytest.fixture

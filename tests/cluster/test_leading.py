@@ -14,7 +14,7 @@ from tests.cluster.fixtures_operator import World, tidy
 from tests.harness import Rig, Sandbox
 from tests.harness.process import Process
 from tests.harness.rig import CHART_FILES, OPERATOR_NAMESPACE, RBAC, SERVICE_ACCOUNT
-from tests.harness.sandbox import free_port
+from tests.localkube.ports import free_port
 
 LEASE = ("lease", "makini-operator", "-n", OPERATOR_NAMESPACE)
 AFTER_A_CLEAN_STOP = 5.0

@@ -19,8 +19,8 @@ from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.tokens import ROTATE, ask, workload
 from tests.harness import Rig, Sandbox
 from tests.harness.rig import CHART_FILES, OPERATOR_USER, RBAC, SERVICE_ACCOUNT
-from tests.harness.sandbox import free_port
 from tests.localkube import LocalKube
+from tests.localkube.ports import free_port
 from tests.localkube.waiting import wait_until
 
 from makini_operator.lifecycle.requests import SYNC

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.localkube import state
+from tests.localkube import ports
 from tests.localkube.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ class Reader:
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder, self._home = folder, home
-        self.port = state.free_ports(1)[0]
+        self.port = ports.free_port()
         self.log = home / "log"
         self._exports = home / "exports"
         self._exports.touch()

@@ -10,7 +10,7 @@ from tests.cluster.fixtures_operator import World
 from tests.cluster.push_secrets import answer, only_push
 from tests.cluster.tokens import REVOKE, ROTATE, ask, until_attempt, workload
 from tests.harness import Rig, Sandbox
-from tests.harness.sandbox import free_port
+from tests.localkube.ports import free_port
 
 STORE = {"name": "vault", "secretStoreRef": {"kind": "SecretStore", "name": "vault"}, "remoteKey": "acme"}
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.harness.sandbox import free_port
+from tests.localkube.ports import free_port
 from tests.localkube.waiting import wait_until
 
 

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.process import Process, inherited
+from tests.localkube.ports import free_port
 from tests.localkube.waiting import wait_until
 
 
@@ -115,10 +115,3 @@ def _parsed(text: bytes) -> Any:
         return json.loads(text)
     except ValueError:
         return text.decode(errors="replace")
-
-
-def free_port() -> int:
-    """A port of the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,13 +8,12 @@ no folder without it is ever removed.
 import hashlib
 import json
 import shutil
-import socket
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.localkube import build, processes
-from tests.localkube.components import HOST, Layout
+from tests.localkube import build, ports, processes
+from tests.localkube.components import Layout
 from tests.localkube.errors import LocalKubeError
 from tests.localkube.processes import Process
 
@@ -69,7 +68,7 @@ def create(directory: Path, binary: Path) -> State:
     if any(directory.iterdir()):
         raise LocalKubeError(f"{directory} has files in it that are not a control plane's. Choose an empty folder.")
     directory.chmod(0o700)
-    state = State(Layout(directory, *free_ports(3)), binary)
+    state = State(Layout(directory, *ports.free_ports(3)), binary)
     state.save()
     return state
 
@@ -90,18 +89,3 @@ def locked(directory: Path) -> AbstractContextManager[None]:
     """Keeps two commands from starting or stopping the same control plane at once."""
     key = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
     return build.locked(build.cache_home() / "locks" / key)
-
-
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on now, all different.
-
-    Somebody may take one before it is used: whoever starts a server there must be ready to try again.
-    """
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

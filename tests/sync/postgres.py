@@ -7,7 +7,6 @@ PostgreSQL refuses to run as root, so it runs as another user then.
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+from tests.localkube.ports import free_port
 
 PASSWORD = "canary-password-of-postgres"  # noqa: S105 - of a test
 _USERS = ("postgres", "nobody")
@@ -53,7 +53,7 @@ def running() -> Iterator[str]:
     password = folder / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     settings = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories= -p {port} -c fsync=off"
     control = [str(programs() / "pg_ctl"), "-D", str(data), "-w", "-s"]
     log = folder / "log"
@@ -94,12 +94,6 @@ def _unprivileged() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise PostgresMissing("PostgreSQL does not run as root, and there is no other user")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def query(dsn: str, sql: str, *values: object) -> list[tuple[object, ...]]:

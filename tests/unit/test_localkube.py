@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests import skipping
-from tests.localkube import LocalKube, LocalKubeError, build, processes, state, toolchain
+from tests.localkube import LocalKube, LocalKubeError, build, ports, processes, state, toolchain
 from tests.localkube.__main__ import main
 from tests.localkube.components import Layout
+from tests.localkube.ports import free_ports
 from tests.localkube.processes import Process
 from tests.localkube.state import State
 from tests.localkube.waiting import wait_until
@@ -95,11 +96,27 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 
 
 def test_free_ports_are_different_and_can_be_listened_on() -> None:
-    ports = state.free_ports(20)
-    assert len(set(ports)) == 20
-    for port in ports:
+    found = free_ports(20)
+    assert len(set(found)) == 20
+    for port in found:
         with socket.socket() as server:
             server.bind(("127.0.0.1", port))
+
+
+def test_a_port_that_was_given_out_is_given_to_no_other_process() -> None:
+    program = "from tests.localkube.ports import free_ports; print(*free_ports(50))"
+    asked = subprocess.run(
+        [sys.executable, "-c", program], cwd=build.MODULE.parents[1], check=True, capture_output=True, text=True
+    )
+    assert set(free_ports(1)).isdisjoint(map(int, asked.stdout.split()))
+
+
+def test_a_port_that_somebody_listens_on_is_not_given_out() -> None:
+    with socket.socket() as server:
+        port = free_ports(1)[0]
+        assert ports._is_free(port)
+        server.bind(("127.0.0.1", port))
+        assert not ports._is_free(port)
 
 
 def test_two_commands_on_one_folder_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
