@@ -20,7 +20,7 @@ import pytest
 from tests.cluster.fixtures_operator import Manifest, World, condition
 from tests.cluster.people import EDITOR, GITOPS, OWNER, POOL_ADMIN, TENANT, People, edited
 from tests.harness import OPERATOR_NAMESPACE, Rig, Sandbox
-from tests.localkube import LocalKube
+from tests.localkube import LocalKube, objects
 from tests.localkube.waiting import wait_until
 
 from makini_operator.manifests.workflow import workflow_name
@@ -31,7 +31,8 @@ HELD = 5
 """By the neighbour (1) and the victim in another namespace (4): one credit is left."""
 FOREIGN = "canary-foreign-secret-of-somebody-else"
 MINUTELY = "* * * * *"
-READABLE = "mconn,cronjobs,jobs,pods,events,configmaps,secrets"
+READABLE = ("mconn", "cronjobs", "jobs", "pods", "events.events.k8s.io", "configmaps", "secrets")
+MADE = ("cronjob", "job", "pod", "deployment", "secret")
 
 
 class Scene:
@@ -126,10 +127,13 @@ class Scene:
 
     def clean_up(self) -> None:
         """Remove what the attempt has made, and wait until the books are as before."""
-        options = ("-n", self.namespace, "--ignore-not-found", "--timeout=60s")
-        self.world.kubectl("delete", "mconn", "--field-selector=metadata.name!=neighbour", *options)
-        self.world.kubectl("delete", "cronjob,job,pod,deployment,secret", "thief", *options)
-        self.world.kubectl("delete", "pod", "-l", "makini.io/connection=thief", "--force", "--grace-period=0", *options)
+        made = {obj["metadata"]["name"] for obj in self.people.get("mconn")["items"]} - {"neighbour"}
+        for kind, name in [("mconn", name) for name in made] + [(kind, "thief") for kind in MADE]:
+            objects.delete(self.rig.cluster, kind, name, self.namespace, seconds=60)
+        pods = ("pod", "-l", "makini.io/connection=thief")
+        if self.people.get(*pods)["items"]:
+            options = ("-n", self.namespace, "--ignore-not-found", "--timeout=60s")
+            self.world.kubectl("delete", *pods, "--force", "--grace-period=0", *options)
         self.world.until(lambda: self._books() == (CREDITS, HELD))
 
     def check(self, said: str) -> None:
@@ -138,10 +142,15 @@ class Scene:
         assert {path for path in now if now[path] != self._unharmed[path]} == set()
         assert self.sandbox.accepts(self.token)
         for attacker, hidden in self._hidden.items():
-            where = ("-n", self.namespace, f"--as={attacker}", "-o", "json", "--ignore-not-found")
-            kinds = READABLE if attacker == EDITOR else "mconn"
-            seen = said + self.world.kubectl("get", kinds, *where).stdout
+            kinds = READABLE if attacker == EDITOR else ("mconn",)
+            seen = said + "".join(self._seen_by(attacker, kind) for kind in kinds)
             assert [secret[:8] for secret in hidden if secret in seen] == [], attacker
+
+    def _seen_by(self, attacker: str, kind: str) -> str:
+        path = objects.path_of(kind, namespace=self.namespace)
+        answer = self.rig.cluster.api.ask("GET", path, impersonated=[attacker])
+        assert answer.status == 200, answer.text
+        return answer.text
 
     def _victims(self) -> dict[str, str]:
         found = {path: self.rig.cluster.request("GET", path) for path in self._paths}
@@ -669,7 +678,7 @@ ATTACKS = [
             lambda s: {"status": {"connectionID": s.victim["status"]["connectionID"]}},
             "--subresource=status",
         ),
-        'User "tenant" cannot get resource "makiniconnections/status"',
+        'User "tenant" cannot patch resource "makiniconnections/status"',
     ),
     Attack(
         "connection-of-another",
@@ -696,7 +705,7 @@ ATTACKS = [
         "books-of-the-pool-without-the-right",
         EDITOR,
         patched("cpool", "{s.pool}", lambda _: _LEDGER, "--subresource=status"),
-        'User "editor" cannot get resource "creditpools/status"',
+        'User "editor" cannot patch resource "creditpools/status"',
     ),
     Attack("copy-with-uid-and-status", TENANT, copied, "needs 4 credits, 1 available"),
     Attack(

@@ -15,6 +15,8 @@ from tests.localkube.waiting import wait_until
 
 Manifest = dict[str, Any]
 _NOT_FOUND = 404
+_BACKGROUND = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+"""What belongs to it goes, too; a Job's pods would stay without being asked for."""
 _RBAC = "apis/rbac.authorization.k8s.io/v1"
 _ADMISSION = "apis/admissionregistration.k8s.io/v1"
 _MAKINI = "apis/makini.io/v1beta1"
@@ -150,14 +152,14 @@ def token_of(asked: Asked, service_account: str, namespace: str, *, hours: int =
 
 
 def delete(asked: Asked, kind: str, name: str, namespace: str | None = None, *, seconds: float = 0) -> None:
-    """Delete it if it is there, and with `seconds` wait for so long until it is gone.
+    """Delete it, as kubectl does, if it is there, and with `seconds` wait for so long until it is gone.
 
     Raises:
         LocalKubeError: it was refused.
         AssertionError: it is still there.
     """
     path = path_of(kind, name, namespace)
-    if not _exists(*asked.request("DELETE", path)) or not seconds:
+    if not _exists(*asked.request("DELETE", path, _BACKGROUND)) or not seconds:
         return
     uid = ""
 
@@ -175,7 +177,7 @@ def delete(asked: Asked, kind: str, name: str, namespace: str | None = None, *, 
 
 def delete_all(asked: Asked, kind: str, namespace: str, *, seconds: float = 0) -> None:
     """Delete all objects of a kind in a namespace, at once; raises as `delete` does."""
-    _said(*asked.request("DELETE", path_of(kind, "", namespace)))
+    _said(*asked.request("DELETE", path_of(kind, "", namespace), _BACKGROUND))
     if seconds:
         everything = lambda: (get(asked, kind, "-n", namespace) or {"items": []})["items"]  # noqa: E731
         wait_until(lambda: not everything(), seconds, lambda: [each["metadata"] for each in everything()])
