@@ -11,6 +11,7 @@ from tests.groups import Groups, order
 pytest_plugins = ["tests.cluster.fixtures_operator"]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     try:
         return workers.number()
@@ -18,6 +19,7 @@ def pytest_xdist_auto_num_workers() -> int:
         raise pytest.UsageError(str(error)) from error
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
     return Groups(config, log)
 

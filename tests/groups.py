@@ -20,12 +20,12 @@ SECONDS = {
     "tests/chart": 180,
     "tests/model": 30,
     "tests/unit": 100,
-    "tests/cluster/test_workflows.py": 250,
-    "tests/cluster/test_edge_faults.py": 250,
+    "tests/cluster/test_workflows.py": 160,
+    "tests/cluster/test_edge_faults.py": 220,
     "tests/cluster/test_tokens_stores.py": 200,
-    "tests/cluster/test_policies.py": 200,
+    "tests/cluster/test_policies.py": 100,
     "tests/cluster/test_tokens_rotation.py": 160,
-    "tests/cluster/test_attacks.py": 160,
+    "tests/cluster/test_attacks.py": 60,
     "tests/cluster/test_faults.py": 150,
     "tests/cluster/test_disturbed.py": 140,
     "tests/cluster/test_rbac.py": 120,
@@ -62,7 +62,7 @@ def order(nodeid: str) -> tuple[int, str]:
     return -seconds(group), group
 
 
-class Groups(LoadScopeScheduling):  # type: ignore[misc]
+class Groups(LoadScopeScheduling):
     """Gives every worker one group after the other, in the order of collection."""
 
     def __init__(self, config: object, log: object = None) -> None:

@@ -144,7 +144,7 @@ class Rig:
         return inherited(KUBECONFIG=str(self.directory / "operator.kubeconfig"))
 
     def _kubeconfig(self) -> dict[str, Any]:
-        admin = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        admin = json.loads(self.cluster.kubeconfig.read_text())
         token = objects.token_of(self.cluster, SERVICE_ACCOUNT, OPERATOR_NAMESPACE)
         context = {"cluster": admin["clusters"][0]["name"], "user": "operator"}
         cluster = admin["clusters"][0]
