@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.localkube import debian
 from tests.localkube.build import report_to_stderr
 from tests.localkube.errors import LocalKubeError
 
@@ -96,18 +97,9 @@ def ensure() -> None:
     if not shutil.which("apt-get"):
         raise CannotRunError(f"not installed: {', '.join(packages)} (names of Debian packages): {_OTHERWISE}")
     report_to_stderr(f"installing {', '.join(packages)}")
-    for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", *command],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise CannotRunError(
-                f"apt-get {' '.join(command)} failed ({(done.stderr.strip() or 'no message').splitlines()[-1]}). "
-                f"Install {', '.join(packages)} yourself, or {_OTHERWISE}"
-            )
+    try:
+        debian.install(*packages)
+    except LocalKubeError as error:
+        raise CannotRunError(f"{error}. Install {', '.join(packages)} yourself, or {_OTHERWISE}") from error
     if still := missing():
         raise CannotRunError(f"not there although apt-get installed it: {', '.join(still)}: {_OTHERWISE}")

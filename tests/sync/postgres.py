@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+from tests.localkube import debian
 from tests.localkube.ports import free_port
 
 PASSWORD = "canary-password-of-postgres"  # noqa: S105 - of a test
@@ -28,8 +29,7 @@ def programs() -> Path:
     """Return the folder of PostgreSQL's programs, installing them where that is possible."""
     found = _found()
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
-            subprocess.run(["apt-get", *command], check=True, capture_output=True)
+        debian.install("postgresql")
         found = _found()
     if found is None:
         raise PostgresMissing("PostgreSQL's programs are not here: install the package postgresql")
