@@ -14,6 +14,7 @@ from tests.cluster.fixtures_operator import Manifest, World
 from tests.cluster.people import People
 from tests.harness.process import inherited
 from tests.harness.rig import OPERATOR_NAMESPACE, RBAC, ROOT, SERVICE_ACCOUNT, Rig
+from tests.localkube import objects
 from tests.localkube.waiting import wait_until
 
 FINALIZER, POOL_FINALIZER = "makini.io/disconnect", "makini.io/in-use"
@@ -322,8 +323,8 @@ def test_with_the_operator_gone_a_real_connection_stays_paid_and_its_resource_ca
     assert "left open at Makini, with tokens that work: 1 connection, 1 credit paid" in said.stdout
     gone = ("mconn/acme", "secret/acme-makini", f"cpool/{world.pool}")
     for name in gone:
-        where = ("-n", world.namespace)
-        wait_until(lambda n=name, w=where: world.kubectl("get", n, *w, check=False).returncode != 0, 30, name)
+        kind, _, title = name.partition("/")
+        wait_until(lambda k=kind, t=title: not objects.exists(world.rig.cluster, k, t, world.namespace), 30, name)
     (left,) = world.sandbox.connections()
     assert world.sandbox.accepts(token)
     world.sandbox.call("DELETE", f"/api/system/connections/{left['key']}")  # as the dashboard would

@@ -6,6 +6,7 @@ import pytest
 from tests.cluster.fixtures_operator import World, condition
 from tests.cluster.kstatus import compute
 from tests.harness import OPERATOR_NAMESPACE, Sandbox
+from tests.localkube import objects
 
 
 def test_a_deleted_secret_comes_back_with_a_working_token(world: World) -> None:
@@ -171,8 +172,7 @@ def test_a_pool_in_use_is_not_deleted_before_its_connections_are_gone(world: Wor
     world.until_reason("late", "PoolDeleting")
     assert condition(world.get_pool(), "InUse")["status"] == "True"
     world.delete("cmms")
-    gone = world.until(lambda: world.kubectl("get", "cpool", world.pool, check=False).returncode != 0)
-    assert gone
+    assert world.until(lambda: not objects.exists(world.rig.cluster, "cpool", world.pool))
     world.until_reason("late", "PoolNotFound")
 
 

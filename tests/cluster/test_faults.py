@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.cluster.fixtures_operator import World, condition
 from tests.harness import Rig, Sandbox
+from tests.localkube import objects
 from tests.localkube.waiting import wait_until
 
 OPENING = {"method": "POST", "path": "^/api/system/connections$"}
@@ -98,8 +99,7 @@ def test_a_namespace_with_connections_can_be_deleted(world: World, how: str) -> 
     if how == "makini-down":
         world.until(lambda: world.secret_names() == set())
         world.sandbox.start()
-    gone = lambda: world.kubectl("get", "ns", world.namespace, check=False).returncode != 0  # noqa: E731
-    world.until(gone, 90)
+    world.until(lambda: not objects.exists(world.rig.cluster, "ns", world.namespace), 90)
     assert world.sandbox.connections() == []
     world.until(lambda: world.held() == 0)
 

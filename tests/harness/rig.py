@@ -17,6 +17,7 @@ SERVICE_ACCOUNT = "makini-operator"
 OPERATOR_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{SERVICE_ACCOUNT}"
 CHART_FILES = ROOT / "charts/makini-operator/files"
 RBAC = "rbac.authorization.k8s.io/v1"
+_AGGREGATED = {"accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
 
 
 class Rig:
@@ -33,8 +34,7 @@ class Rig:
     def install(self) -> None:
         """CRDs, namespace, ServiceAccount, and the chart's rules, roles and policies; safe to repeat."""
         self.apply(*(yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))))
-        names = ("crd/creditpools.makini.io", "crd/makiniconnections.makini.io")
-        self.cluster.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+        wait_until(self._definitions_are_served, 30, lambda: "both kinds to be served")
         rules = yaml.safe_load((CHART_FILES / "cluster-rules.yaml").read_text())
         account = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": OPERATOR_NAMESPACE}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": SERVICE_ACCOUNT}
@@ -113,6 +113,14 @@ class Rig:
             "stringData": {"client_id": sandbox.client_id, "client_secret": sandbox.client_secret},
         }
 
+    def _definitions_are_served(self) -> bool:
+        """And are in what the server says that it serves: kubectl keeps for hours what it was told first."""
+        for path, headers in (("/apis/makini.io/v1beta1", {}), ("/apis", _AGGREGATED)):
+            answer = self.cluster.api.ask("GET", path, **headers)
+            if not all(f'"{kind}"' in answer.text for kind in ("creditpools", "makiniconnections")):
+                return False
+        return True
+
     def _policies_are_in_force(self) -> bool:
         """Policies are loaded together, a moment after the last is stored; a refused dry run shows that they are."""
         labels = {"makini.io/connection": "nobody"}
@@ -122,10 +130,8 @@ class Rig:
             "metadata": {"name": "probe", "namespace": "default", "labels": labels},
             "spec": {"containers": [{"name": "probe", "image": "none"}]},
         }
-        tried = self.cluster.kubectl(
-            "create", "--dry-run=server", "-f", "-", input=json.dumps(pod), check=False
-        )  # fmt: skip
-        return "workflow-label.makini.io" in tried.stderr
+        _, text = self.cluster.request("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)
+        return "workflow-label.makini.io" in text
 
     def _has_read_cluster(self) -> bool:
         assert self.operator.is_running, "the operator has ended"

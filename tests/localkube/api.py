@@ -56,6 +56,7 @@ class Api:
         *,
         user_agent: str = "localkube",
         content_type: str = "application/json",
+        accept: str = "application/json",
         impersonated: Sequence[str] = (),
     ) -> Answer:
         """One answer, with the warnings that came with it.
@@ -66,13 +67,14 @@ class Api:
             body: what JSON can hold; None for none.
             user_agent: as which program.
             content_type: of the body.
+            accept: what the answer may be.
             impersonated: a user and its groups, as whom the administrator asks.
 
         Raises:
             OSError: nothing answered, or something else than this control plane did.
         """
         connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=10)
-        headers = [("User-Agent", user_agent), ("Content-Type", content_type)]
+        headers = [("User-Agent", user_agent), ("Content-Type", content_type), ("Accept", accept)]
         headers += zip(chain(["Impersonate-User"], repeat("Impersonate-Group")), impersonated, strict=False)
         content = b"" if body is None else json.dumps(body).encode()
         try:

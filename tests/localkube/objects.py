@@ -125,6 +125,11 @@ def apply(asked: Asked, manifest: Manifest) -> bool:
     return _said(status, text) is not None
 
 
+def exists(asked: Asked, kind: str, name: str, namespace: str | None = None) -> bool:
+    """Whether it is there."""
+    return _exists(*asked.request("GET", path_of(kind, name, namespace)))
+
+
 def patch(asked: Asked, kind: str, name: str, change: Manifest, namespace: str | None = None) -> None:
     """A merge patch.
 
