@@ -421,18 +421,24 @@ def fields(schema: Manifest, path: str = "") -> Iterator[str]:
         yield from fields(child.get("items", {}), f"{path}.{name}")
 
 
+@pytest.fixture(scope="module")
+def asked(kube: LocalKube) -> LocalKube:
+    """`explain` knows short names only once a kubectl has asked for all that there is."""
+    kube.kubectl("api-resources")
+    return kube
+
+
 @pytest.mark.parametrize("kind", sorted(CRDS))
-def test_kubectl_explains_every_field(kube: LocalKube, kind: str) -> None:
+def test_kubectl_explains_every_field(asked: LocalKube, kind: str) -> None:
     """`--recursive` shows names only, so each object is asked for; its answer describes the fields in it."""
-    kube.kubectl("api-resources")  # `explain` knows short names only once something has asked for all there are
-    crd = json.loads(kube.kubectl("get", "crd", f"{CRDS[kind].removesuffix('.yaml')}.makini.io", "-o", "json").stdout)
+    crd = json.loads(asked.kubectl("get", "crd", f"{CRDS[kind].removesuffix('.yaml')}.makini.io", "-o", "json").stdout)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     spec = {"properties": {"spec": schema["properties"]["spec"], "status": schema["properties"]["status"]}}
     paths = list(fields(spec))
     assert len(paths) > 20
     parents = sorted({path.rsplit(".", 1)[0] for path in paths} - {""})
     for parent in parents:
-        text = kube.kubectl("explain", f"{kind}{parent}").stdout
+        text = asked.kubectl("explain", f"{kind}{parent}").stdout
         assert "<no description>" not in text, f"{kind}{parent}"
         for path in paths:
             if path.rsplit(".", 1)[0] == parent:
@@ -453,8 +459,8 @@ def test_kubectl_explains_every_field(kube: LocalKube, kind: str) -> None:
         ("cpool.status.credits.held", "Credits held by connections"),
     ],
 )
-def test_an_explanation_tells_what_matters(kube: LocalKube, path: str, words: str) -> None:
-    text = " ".join(kube.kubectl("explain", path).stdout.split())
+def test_an_explanation_tells_what_matters(asked: LocalKube, path: str, words: str) -> None:
+    text = " ".join(asked.kubectl("explain", path).stdout.split())
     assert words in text
 
 
