@@ -96,7 +96,15 @@ class World:
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def until(self, what: Callable[[], Any], seconds: float = 30) -> Any:
-        return wait_until(what, seconds, self._seen)
+        """Wait; a field that is not there yet is one that has not its value yet."""
+
+        def seen() -> Any:
+            try:
+                return what()
+            except (KeyError, TypeError) as error:
+                raise AssertionError(f"not there yet: {error!r}") from error
+
+        return wait_until(seen, seconds, self._seen)
 
     def until_ready(self, *names: str, seconds: float = 30) -> None:
         for name in names:

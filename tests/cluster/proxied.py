@@ -39,10 +39,7 @@ class ProxiedWorld(World):
             if not self.rig.operator.is_running:
                 self.starts += 1
                 self.rig.operator.start()
-            try:
-                return what()
-            except (KeyError, TypeError) as error:
-                raise AssertionError(f"not there yet: {error!r}") from error
+            return what()
 
         return super().until(kept_alive, seconds)
 

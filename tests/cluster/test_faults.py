@@ -150,7 +150,7 @@ def _is_at_rest(world: World) -> bool:
     assert pool["credits"]["held"] == sum(claims.values()) <= 12
     wanting = [o for o in objects if o["spec"].get("connected", True) and not _is_active(o)]
     assert not wanting or pool["credits"]["available"] == 0, [o["metadata"]["name"] for o in wanting]
-    assert all(o["status"]["phase"] in ("Active", "Waiting", "Disconnected") for o in objects)
+    assert all(o["status"].get("phase") in ("Active", "Waiting", "Disconnected") for o in objects)
     for o in objects:
         assert (f"{o['metadata']['name']}-makini" in world.secret_names()) == _is_active(o)
     return True
