@@ -36,6 +36,7 @@ SECONDS = {
     "tests/cluster/test_abandon.py": 100,
     "tests/cluster/test_tokens_every_write.py": 80,
     "tests/cluster/test_tokens_revoke.py": 70,
+    "tests/cluster/test_syncs.py": 90,
     "tests/cluster/test_demo.py": 65,
     "tests/sync/test_killed.py": 130,
     "tests/sync/test_sync.py": 115,

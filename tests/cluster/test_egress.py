@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.cluster.fixtures_operator import Manifest, World, condition, tidy
+from tests.cluster.fixtures_operator import STARTED_WITH, Manifest, World, condition
 from tests.cluster.people import EDITOR, GITOPS, OWNER, TENANT, People
-from tests.harness import Rig, Sandbox
+from tests.harness import Rig
 
 SYNC: Manifest = {
     "name": "orders",
@@ -22,13 +22,12 @@ MANAGED = "is managed by the makini operator"
 
 
 @pytest.fixture
-def world(installed: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
-    """A tenant's namespace, with an operator that runs syncs."""
-    installed.start_operator("--account-relist", "3", "--sync-image", "makini-sync:1")
-    made = World(installed, sandbox, namespace)
-    yield made
-    tidy(made)
-    assert installed.operator.stop() == 0, installed.operator.text()[-3000:]
+def rig(operator_of_the_file: Rig) -> Rig:
+    """The rig with an operator that runs syncs."""
+    arguments = (*STARTED_WITH, "--sync-image", "makini-sync:1")
+    if not operator_of_the_file.runs_with(*arguments):
+        operator_of_the_file.start_operator(*arguments)
+    return operator_of_the_file
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ There is no node here, so a test says what the kubelet would say of a pod. Pods 
 """
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.cluster.fixtures_operator import Manifest, World, condition, tidy
-from tests.harness import Rig, Sandbox
+from tests.cluster.fixtures_operator import STARTED_WITH, Manifest, World, condition
+from tests.harness import Rig
 
 SYNC: Manifest = {
     "name": "orders",
@@ -18,21 +17,16 @@ SYNC: Manifest = {
     "entities": ["erp/purchase-orders"],
     "destination": {"duckdb": {"volumeClaimName": "history"}},
 }
-ARGUMENTS = ("--account-relist", "3", "--sync-image", "makini-sync:1")
+ARGUMENTS = (*STARTED_WITH, "--sync-image", "makini-sync:1")
 """Of the operator in these tests."""
 
 
 @pytest.fixture
-def world(installed: Rig, sandbox: Sandbox, namespace: str) -> Iterator[World]:
-    """A tenant's namespace, with an operator that runs syncs."""
-    installed.start_operator(*ARGUMENTS)
-    made = World(installed, sandbox, namespace)
-    yield made
-    if not installed.operator.is_running:
-        installed.start_operator(*ARGUMENTS)
-    sandbox.heal()
-    tidy(made)
-    assert installed.operator.stop() == 0, installed.operator.text()[-3000:]
+def rig(operator_of_the_file: Rig) -> Rig:
+    """The rig with an operator that runs syncs."""
+    if not operator_of_the_file.runs_with(*ARGUMENTS):
+        operator_of_the_file.start_operator(*ARGUMENTS)
+    return operator_of_the_file
 
 
 def listed(world: World, kinds: str) -> list[Manifest]:
@@ -140,14 +134,12 @@ def arguments(cron: Manifest) -> list[str]:
 
 
 def test_an_operator_without_an_image_says_so_before_it_costs_anything(world: World) -> None:
-    assert world.rig.operator.stop() == 0
-    world.rig.start_operator("--account-relist", "3")
+    world.rig.start_operator(*STARTED_WITH)
     world.make_pool()
     world.apply(world.connection("acme", syncs=[SYNC]))
     refused = world.until_reason("acme", "SyncRefused")
     assert "--sync-image" in condition(refused, "Ready")["message"]
     assert "credits" not in refused["status"]
-    assert world.rig.operator.stop() == 0
     world.rig.start_operator(*ARGUMENTS)
     world.until_ready("acme")
     world.until(lambda: listed(world, "cronjobs"))
@@ -242,7 +234,6 @@ def is_complete(world: World, job: Manifest) -> bool:
 
 
 def test_a_run_that_does_not_begin_is_told_with_what_it_waits_for(world: World) -> None:
-    assert world.rig.operator.stop() == 0
     world.rig.start_operator(*ARGUMENTS, "--sync-begin-within", "15")
     connected(world)
     job = new_run(world)
