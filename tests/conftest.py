@@ -4,11 +4,17 @@ Fixtures that need a control plane live in tests/cluster. With workers only this
 reports, so whatever is to be said at the end of a run is said here.
 """
 
+import hypothesis
 import pytest
 from tests import skipping, workers
 from tests.groups import Groups, order
 
 pytest_plugins = ["tests.cluster.fixtures_operator"]
+
+hypothesis.settings.register_profile(
+    "untimed", deadline=None
+)  # how long an example takes says nothing on a busy machine
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(optionalhook=True)

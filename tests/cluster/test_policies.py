@@ -974,3 +974,69 @@ def test_enforced_a_syncs_pods_use_the_token(people: People, acme: Manifest) -> 
         refused_with(lambda: people.says(EDITOR, "create", manifest=lone))
         assert HOLDS_TOKEN in people.says(JOB_CONTROLLER, "create", manifest=lone)
         assert people.says(JOB_CONTROLLER, "create", manifest=pod) == ""
+
+
+# --- where syncs may go ---------------------------------------------------------------------------------------------
+
+NO_POLICIES = "spec.syncEgress is a NetworkPolicy, and you (tenant) may not create NetworkPolicies in namespace"
+NARROW = [{"cidr": "203.0.113.0/24", "ports": [443]}, {"cidr": "2001:db8::/64"}]
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"cidr": "203.0.113.7"}, "must be a network such as"),
+        ({"cidr": "example.com"}, "must be a network such as"),
+        ({"cidr": "203.0.113.0/33"}, "must be a network such as"),
+        ({"cidr": "203.0.113.0/24", "ports": [0]}, "ports[0]"),
+        ({"cidr": "203.0.113.0/24", "ports": []}, "ports"),
+        ({"cidr": "203.0.113.0/24", "ports": [443, 443]}, "Duplicate value"),
+    ],
+)
+def test_bad_networks_are_refused(people: People, network: Manifest, words: str) -> None:
+    assert words in people.says(
+        EDITOR, "create", manifest=people.connection("acme", syncs=[sync(destination=DUCKDB)], syncEgress=[network])
+    )
+
+
+def test_whoever_says_where_syncs_may_go_needs_the_right_to_write_such_policies(people: People) -> None:
+    people.grant(TENANT, "batch", "cronjobs", "create")
+    may_get(people, "login")
+    fenced = people.connection("acme", syncs=[sync(destination=DUCKDB)], syncEgress=NARROW)
+    assert NO_POLICIES in people.says(TENANT, "create", manifest=fenced)
+    people.rig.apply(fenced)
+
+    def said(**spec: Any) -> str:
+        return people.says(TENANT, *patched("mconn", "acme", {"spec": spec}, "--dry-run=server"))
+
+    assert NO_POLICIES in said(syncEgress=None)
+    assert NO_POLICIES in said(syncEgress=[{"cidr": "0.0.0.0/0"}])
+    assert said(suspend=True) == said(syncEgress=NARROW) == ""
+    people.grant(TENANT, "networking.k8s.io", "networkpolicies", "create")
+    assert said(syncEgress=[{"cidr": "0.0.0.0/0"}]) == ""
+
+
+def of_syncs(people: People, owner: Manifest, **spec: Any) -> Manifest:
+    selector = {
+        "matchLabels": {"makini.io/connection": owner["metadata"]["name"]},
+        "matchExpressions": [{"key": "makini.io/sync", "operator": "Exists"}],
+    }
+    meta = {"name": "acme-syncs", "namespace": people.namespace}
+    made = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta}
+    return people.child(made | {"spec": {"podSelector": selector, "policyTypes": ["Egress"]} | spec}, owner)
+
+
+def test_the_operator_writes_policies_for_sync_pods_only_and_nobody_changes_them(
+    people: People, acme: Manifest
+) -> None:
+    good = of_syncs(people, acme)
+    dry = "--dry-run=server"
+    for wide in ({"podSelector": {}}, {"podSelector": {"matchLabels": {"makini.io/connection": "acme"}}}):
+        said = people.operator_says("create", dry, manifest=of_syncs(people, acme, **wide))
+        assert "makes NetworkPolicies only for the pods of syncs" in said
+    foreign = good | {"metadata": {key: good["metadata"][key] for key in ("name", "namespace", "labels")}}
+    assert "touches only a NetworkPolicy that it made" in people.operator_says("create", dry, manifest=foreign)
+    assert people.operator_says("create", manifest=good) == ""
+    for user in (EDITOR, OWNER, GITOPS):
+        assert MANAGED in people.says(user, *patched("netpol", "acme-syncs", {"spec": {"egress": [{}]}}))
+        assert people.says(user, "delete", "netpol", "acme-syncs", dry) == ""
