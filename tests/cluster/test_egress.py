@@ -1,4 +1,4 @@
-"""Where sync pods may go: the NetworkPolicy follows the spec; who may write it: test_policies. Nobody enforces it here."""
+"""Where sync pods may go: the NetworkPolicy follows the spec. Nobody enforces it here; rights: test_policies."""
 
 import pytest
 from tests.cluster.fixtures_operator import STARTED_WITH, Manifest, World, condition
