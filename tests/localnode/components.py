@@ -69,7 +69,7 @@ def _apiserver(node: Node) -> list[str]:
 
 
 def _controller_manager(node: Node) -> list[str]:
-    return [*control_plane.controller_manager(node.control_plane, node=True), "--enable-hostpath-provisioner=true"]
+    return control_plane.controller_manager(node.control_plane, node=True)
 
 
 def _scheduler(node: Node) -> list[str]:

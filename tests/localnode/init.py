@@ -56,7 +56,7 @@ def _start(node: Node) -> dict[int, str]:
     runtime.load(images.basic())
     api = Api(node.control_plane)
     _wait(lambda: api.answers("/readyz"), "the API server's /readyz")
-    for path, manifest in objects.initial():
+    for path, manifest in objects.initial(node):
         status, answer = api.request("POST", path, manifest)
         if status not in {201, 409}:
             sys.exit(f"{path}: {status} {answer}")

@@ -27,6 +27,9 @@ STAY = "stay"
 SEPARATED = "separated"
 """What the node's first process tells the supervisor once it has namespaces of its own."""
 
+_VOLUMES = 32
+"""How many claims a node can serve before it ends: a volume that was used is not given to another claim."""
+
 _FILE = "node.json"
 _ENDED = "ended.json"
 
@@ -72,6 +75,11 @@ class Node:
     def control_plane(self) -> Layout:
         """The control plane lives in the node's network, so its ports may be fixed."""
         return Layout(self.directory, 2379, 2380, 6443, host=self.address)
+
+    @property
+    def volumes(self) -> dict[str, Path]:
+        """The folder of each PersistentVolume, by the volume's name."""
+        return {f"local-{number:02}": self.directory / "volumes" / f"{number:02}" for number in range(1, _VOLUMES + 1)}
 
     def log(self, component: str) -> Path:
         return self.control_plane.log(component)

@@ -1,8 +1,8 @@
 """What the node's own mount namespace looks like: the host's files, except where a node would write.
 
-Why: kubelet, containerd and the volume provisioner have fixed folders under /run, /tmp,
-/var/lib and /var/log. Here these are empty file systems that vanish with the node, so it
-cannot leave anything on the host, nor be confused by what another node left there.
+Why: kubelet and containerd have fixed folders under /run, /tmp, /var/lib and /var/log. Here
+these are empty file systems that vanish with the node, so it cannot leave anything on the
+host, nor be confused by what another node left there.
 """
 
 import os
@@ -36,7 +36,6 @@ def prepare(node: Node) -> None:
     for source, target in (
         (node.directory / "kubelet", Path("/var/lib/kubelet")),
         (node.directory / "logs" / "pods", Path("/var/log/pods")),
-        (node.directory / "volumes", Path("/tmp/hostpath_pv")),  # noqa: S108 - the provisioner's folder
     ):
         source.mkdir(parents=True, exist_ok=True)
         target.mkdir(parents=True)

@@ -40,6 +40,11 @@ class Pods:
         meta = {"name": name, "labels": {"app": name}}
         self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": defaults | spec})
 
+    def claim(self, name: str) -> None:
+        """Ask for a volume of the cluster's default class."""
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+        self.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec})
+
     def get(self, kind: str, name: str) -> Manifest:
         found: Manifest = json.loads(self.kubectl("get", kind, name, "-o", "json"))
         return found

@@ -1,6 +1,7 @@
 """What the node can be relied on for: each test names a thing that a real cluster does and a control plane cannot."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from tests import images
 from tests.localkube.waiting import wait_until
+from tests.node.existing import EXISTING
 from tests.node.pods import CONFINED, Cluster, Manifest, Pods
 
 ASK_THE_API_SERVER = """
@@ -136,8 +138,7 @@ def test_a_pod_that_must_not_be_root_is_not_started_as_root(pods: Pods) -> None:
 
 
 def test_a_claim_gets_a_volume_that_outlives_the_pod(pods: Pods) -> None:
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
-    pods.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": spec})
+    pods.claim("data")
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
     mount = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
     pods.run("writer", "echo kept > /data/file", container=mount, volumes=[volume])
@@ -145,6 +146,27 @@ def test_a_claim_gets_a_volume_that_outlives_the_pod(pods: Pods) -> None:
     pods.kubectl("delete", "pod", "writer")
     pods.run("reader", "cat /data/file", container=mount, volumes=[volume])
     assert pods.until_done("reader") == "kept\n"
+
+
+WRITE = "mkdir -p /data/made && echo kept > /data/made/file && cat /data/made/file || echo refused"
+AS_SOMEBODY: Manifest = {
+    "securityContext": CONFINED | {"runAsUser": 65532, "runAsGroup": 65532},
+    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+}
+DATA: Manifest = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+
+
+def test_a_pod_that_is_not_root_writes_to_the_volume_of_its_group(pods: Pods) -> None:
+    pods.claim("data")
+    pods.run("member", WRITE, container=AS_SOMEBODY, volumes=[DATA], securityContext={"fsGroup": 65532})
+    assert pods.until_done("member") == "kept\n"
+
+
+@pytest.mark.skipif(EXISTING in os.environ, reason="the folders of kind's default class are writable for everybody")
+def test_a_pod_that_is_not_root_and_has_no_group_cannot_write_to_a_volume(pods: Pods) -> None:
+    pods.claim("data")
+    pods.run("stranger", WRITE, container=AS_SOMEBODY, volumes=[DATA])
+    assert pods.until_done("stranger").splitlines()[-1] == "refused"
 
 
 def test_a_failing_probe_restarts_the_container(pods: Pods) -> None:
