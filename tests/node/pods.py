@@ -55,6 +55,11 @@ class Pods:
     def execute(self, name: str, script: str) -> str:
         return self.cluster.kubectl("exec", "-n", self.namespace, name, "--", "sh", "-c", script).stdout
 
+    def python(self, name: str, program: str, *arguments: str) -> str:
+        """What a program says in a pod of one of our images, which have no shell."""
+        command = ("/usr/local/bin/python3", "-c", program, *arguments)
+        return self.cluster.kubectl("exec", "-n", self.namespace, name, "--", *command).stdout
+
     def logs(self, name: str) -> str:
         return self.kubectl("logs", name)
 

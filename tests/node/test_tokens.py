@@ -34,7 +34,7 @@ IDLE: Manifest = {"containers": [{"name": "main", "image": images.OPERATOR, "ima
 
 
 def test_a_pod_that_reads_its_mounted_file_never_fails_through_three_rotations(tenant: Tenant) -> None:  # noqa: F811
-    tenant.connect(IDLE)
+    tenant.connect_with(IDLE)
     tenant.pods.kubectl("patch", "mconn", "acme", "--type=merge", "-p", '{"spec":{"suspend":true}}')
     tenant.pods.run(
         "consumer",

@@ -43,8 +43,11 @@ def _found() -> Path | None:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """Start a server; yield the connection string of its superuser."""
+def running(reached_at: str | None = None) -> Iterator[str]:
+    """Start a server; yield the connection string of its superuser.
+
+    `reached_at` is another address of this computer at which it listens too, for whoever cannot reach loopback.
+    """
     folder = Path(tempfile.mkdtemp(prefix="makini-postgres-"))
     user = _unprivileged()
     owner: dict[str, object] = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -54,7 +57,8 @@ def running() -> Iterator[str]:
     password.write_text(PASSWORD)
     password.chmod(0o644)
     data, port = folder / "data", free_port()
-    settings = f"-c listen_addresses=127.0.0.1 -c unix_socket_directories= -p {port} -c fsync=off"
+    addresses = ",".join(filter(None, ["127.0.0.1", reached_at]))
+    settings = f"-c listen_addresses={addresses} -c unix_socket_directories= -p {port} -c fsync=off"
     control = [str(programs() / "pg_ctl"), "-D", str(data), "-w", "-s"]
     log = folder / "log"
     try:
@@ -76,6 +80,9 @@ def running() -> Iterator[str]:
             cwd=folder,
             **owner,
         )
+        if reached_at:
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
         subprocess.run([*control, "-o", settings, "-l", str(log), "start"], check=True, cwd=folder, **owner)
         try:
             yield f"postgresql://makini:{PASSWORD}@127.0.0.1:{port}/postgres"

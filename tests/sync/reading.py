@@ -124,7 +124,10 @@ def _shown(row: Row) -> Row:
 
 
 def _expected(record: Record) -> Row:
-    texts = {_snake(name): value if isinstance(value, str) else json.dumps(value) for name, value in record.items()}
+    texts = {
+        _snake(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        for name, value in record.items()
+    }
     return {name: text for name, text in texts.items() if text != "null"}
 
 
