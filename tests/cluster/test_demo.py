@@ -16,7 +16,7 @@ from tests.localkube.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREEN_LINES = 24
-STEPS = 6
+STEPS = 7
 FAST_SECONDS = 90
 """Alone it takes about 20 s; here it shares the computer with other tests."""
 
@@ -69,7 +69,9 @@ def test_it_shows_every_step_each_on_a_screen_and_leaves_nothing(temporary: Path
         assert len(screen.strip().splitlines()) <= SCREEN_LINES, screen
     assert "only the API is shown, without pods" in shown
     assert "needs 1 credit" in shown
+    assert "every order is there" in shown
     assert "401" in shown
+    assert "the copied orders are still there" in shown
     assert "export KUBECONFIG=" in shown
     assert "\x1b" not in shown, "colours for something that is not a terminal"
     assert "MAKINI_TOKEN=$(" in shown
@@ -89,7 +91,7 @@ def test_it_fails_loudly_when_something_is_not_as_it_says(temporary: Path) -> No
     demo.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, "== 2/6"), (signal.SIGTERM, "Kubernetes: a control")])
+@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, "== 2/7"), (signal.SIGTERM, "Kubernetes: a control")])
 def test_it_cleans_up_when_interrupted(temporary: Path, number: signal.Signals, moment: str) -> None:
     demo = Demo(temporary)
     wait_until(lambda: moment in demo.text(), 60, demo.text)

@@ -1,4 +1,4 @@
-"""The demo with pods: the chart is installed, a workflow runs, and the disconnect ends it.
+"""The demo with pods: the chart is installed, a sync and a workflow run, the disconnect ends them, and the rows stay.
 
 It plays on a node of its own; or, with MAKINI_NODE_KUBECONFIG, on a cluster that is there
 and has the images, such as kind's. There it refuses to start beside another installation,
@@ -20,12 +20,14 @@ from tests.demo.story import (
     Step,
     a_third_waits,
     an_application_reads,
+    orders_served,
+    rows_of,
     until_the_next_is_connected,
     until_the_pool_is_ready,
     until_two_are_connected,
 )
-from tests.harness import OPERATOR_NAMESPACE, Sandbox
-from tests.harness.process import Process
+from tests.harness import OPERATOR_NAMESPACE
+from tests.harness.forwarded import ForwardedSandbox
 from tests.localkube import build
 from tests.localkube.waiting import wait_until
 from tests.localnode import LocalNode, programs
@@ -34,19 +36,12 @@ from tests.tools.helm import program as helm_program
 
 EXISTING = "MAKINI_NODE_KUBECONFIG"
 SANDBOX = "makini-sandbox"
-WORKFLOW = "tests/demo/borealis-with-workflow.yaml"
+BOREALIS = "tests/demo/borealis-with-pods.yaml"
+COUNT_ROWS = "tests/demo/count-rows.yaml"
 OF_BOREALIS = "-l makini.io/connection=borealis-ecc"
+OF_THE_WORKFLOW = "-l makini.io/workflow=read-order"
 START_SECONDS = 30
 GONE_SECONDS = 5
-
-
-class ForwardedSandbox(Sandbox):
-    """The chart's sandbox, which is in the cluster, through a port of this computer."""
-
-    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
-        super().__init__(directory)
-        forward = ["kubectl", "port-forward", "-n", OPERATOR_NAMESPACE, f"service/{SANDBOX}", f"{self.port}:80"]
-        self.process = Process(forward, log=directory / "port-forward.log", environment=environment)
 
 
 @contextmanager
@@ -68,7 +63,7 @@ def opened(directory: Path, screen: Screen, examples: str) -> Iterator[Stage]:
             node = stack.enter_context(_own_node(directory / "node", screen))
             shutil.copyfile(node.kubeconfig, kubeconfig)
             environment["NO_PROXY"] = node.environment()["NO_PROXY"]
-        sandbox = ForwardedSandbox(directory, environment)
+        sandbox = ForwardedSandbox(directory, environment, SANDBOX)
         operator_log = f"kubectl logs -n {OPERATOR_NAMESPACE} deployment/{RELEASE} --tail=500"
         stage = Stage(environment, sandbox, screen, examples, lambda: stage.ask(operator_log))
         if existing:
@@ -81,13 +76,14 @@ def opened(directory: Path, screen: Screen, examples: str) -> Iterator[Stage]:
 @contextmanager
 def _own_node(directory: Path, screen: Screen) -> Iterator[LocalNode]:
     programs.ensure()
-    with screen.timed("images: operator and sandbox, built without a container engine"):
-        archive = images.operator()
+    with screen.timed("images: operator, sandbox and syncs, built without a container engine"):
+        archives = [images.operator(), images.sync()]
     with ExitStack() as stack:
         with screen.timed("Kubernetes: a node of its own, which runs pods"):
             node = stack.enter_context(LocalNode.start(directory))
         with screen.timed("images: into the node"):
-            node.load_image(archive)
+            for archive in archives:
+                node.load_image(archive)
         yield node
 
 
@@ -114,10 +110,12 @@ def _take_away(stage: Stage) -> None:
 def the_chart(stage: Stage) -> None:
     """Helm installs the operator, and a sandbox that plays Makini."""
     repository, _, tag = images.OPERATOR.rpartition(":")
+    of_syncs, _, tag_of_syncs = images.SYNC.rpartition(":")
     take_over = "--take-ownership " if os.environ.get(EXISTING) else ""  # of definitions that an earlier release left
     stage.run(
         f"helm install {RELEASE} charts/makini-operator --namespace {OPERATOR_NAMESPACE} --create-namespace \\\n"
         f"    --set image.repository={repository},image.tag={tag},sandbox.enabled=true \\\n"
+        f"    --set sync.image.repository={of_syncs},sync.image.tag={tag_of_syncs} \\\n"
         f"    {take_over}--hide-notes --wait --timeout 55s"
     )
     stage.run(f"kubectl get pods -n {OPERATOR_NAMESPACE}")
@@ -151,27 +149,43 @@ def a_pool(stage: Stage) -> None:
 
 
 def two_systems(stage: Stage) -> None:
-    """Two customers are connected; the second (SAP ECC) with a workflow that is due each minute."""
-    stage.run(f"kubectl apply -f {stage.examples}/04-sap-s4hana-cloud.yaml \\\n    -f {WORKFLOW}")
+    """Two customers are connected; the second (SAP ECC) with a nightly sync, and a workflow that is due each minute."""
+    stage.run(f"kubectl apply -f {stage.examples}/04-sap-s4hana-cloud.yaml \\\n    -f {BOREALIS}")
     until_two_are_connected(stage)
     stage.run("kubectl get cronjobs")
     stage.run("kubectl get secret borealis-ecc-makini -o go-template='{{range $key, $_ := .data}}{{$key}} {{end}}'")
 
 
+def a_sync_copies_orders(stage: Stage) -> None:
+    """The sync is asked to run now: the customer's orders are copied into a DuckDB file on a volume."""
+    stage.run('kubectl annotate mconn borealis-ecc makini.io/sync-requested-at="$(date -u +%FT%TZ)"')
+    stage.run("kubectl wait --for=jsonpath='{.status.syncs[0].lastResult}'=Succeeded mconn/borealis-ecc --timeout=90s")
+    stage.run("kubectl get mconn borealis-ecc -o jsonpath='{.status.syncs[0]}'")
+    stage.run(f"kubectl apply -f {COUNT_ROWS}")
+    check_rows(stage, "the volume has every order that Makini serves")
+
+
+def check_rows(stage: Stage, what: str) -> None:
+    """Show what a pod that sees the volume says of it, and compare."""
+    stage.run("kubectl wait --for=jsonpath='{.status.phase}'=Succeeded pod/count-rows --timeout=60s")
+    rows = rows_of(stage.run("kubectl logs count-rows"))
+    stage.check(f"{what}: {orders_served(stage)}", expected=orders_served(stage), seen=rows["erp_purchase_orders"])
+
+
 def a_workflow_runs(stage: Stage) -> None:
     """The workflow is due: its pod calls Makini with the token that is mounted in it."""
     stage.screen.note("that is at the next full minute")
-    stage.run(f"kubectl wait --for=jsonpath='{{.status.lastScheduleTime}}' cronjob {OF_BOREALIS} --timeout=90s")
-    _until(stage, lambda: "Running" in stage.ask(f"kubectl get pods {OF_BOREALIS}"), "the pod to run")
-    _until(stage, lambda: stage.ask(f"kubectl logs {OF_BOREALIS} --tail=1"), "a line in the pod's log")
-    stage.run(f"kubectl get cronjobs,jobs,pods {OF_BOREALIS}")
-    line = stage.run(f"kubectl logs {OF_BOREALIS} --tail=1")
+    stage.run(f"kubectl wait --for=jsonpath='{{.status.lastScheduleTime}}' cronjob {OF_THE_WORKFLOW} --timeout=90s")
+    _until(stage, lambda: "Running" in stage.ask(f"kubectl get pods {OF_THE_WORKFLOW}"), "the pod to run")
+    _until(stage, lambda: stage.ask(f"kubectl logs {OF_THE_WORKFLOW} --tail=1"), "a line in the pod's log")
+    stage.run(f"kubectl get cronjobs,jobs,pods {OF_THE_WORKFLOW}")
+    line = stage.run(f"kubectl logs {OF_THE_WORKFLOW} --tail=1")
     stage.check("Makini answered the workflow", expected=["200", "PO-2026-0001"], seen=line.split()[:2])
 
 
 def a_customer_leaves(stage: Stage) -> None:
     """The ECC customer leaves: the pod ends, the token dies, and the next in line is connected."""
-    (pod,) = stage.ask(f"kubectl get pods {OF_BOREALIS} -o name").split()
+    (pod,) = stage.ask(f"kubectl get pods {OF_THE_WORKFLOW} -o name").split()
     started = time.monotonic()
     stage.run("kubectl delete mconn borealis-ecc --wait=false")
     stage.run(f"kubectl wait --for=delete {pod} --timeout=30s")
@@ -184,14 +198,23 @@ def a_customer_leaves(stage: Stage) -> None:
     until_the_next_is_connected(stage)
 
 
+def history_stays(stage: Stage) -> None:
+    """What was synced from that customer is still there."""
+    stage.run("kubectl get pvc history")
+    stage.run(f"kubectl replace --force -f {COUNT_ROWS}")
+    check_rows(stage, "the volume has every order as before")
+
+
 STEPS: Sequence[Step] = (
     the_chart,
     a_pool,
     two_systems,
     a_third_waits,
     an_application_reads,
+    a_sync_copies_orders,
     a_workflow_runs,
     a_customer_leaves,
+    history_stays,
 )
 
 

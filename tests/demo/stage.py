@@ -112,6 +112,7 @@ def opened(directory: Path, screen: Screen, examples: str) -> Iterator[Stage]:
             rig.start_operator()
         stage = Stage(cluster.environment(), sandbox, screen, examples, rig.operator.text)
         stage.environment |= {"CLIENT_ID": sandbox.client_id, "CLIENT_SECRET": sandbox.client_secret}
+        stage.environment["HISTORY"] = str(directory / "history")
         yield stage
 
 

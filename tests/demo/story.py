@@ -10,6 +10,7 @@ from tests.localkube.waiting import wait_until
 
 SETTLE_SECONDS = 20
 READ_AN_ORDER = "python3 {examples}/read_order.py po-001"
+HISTORY = "--destination duckdb --duckdb-folder $HISTORY --dataset borealis"
 
 
 Step = Callable[[Stage], None]
@@ -78,10 +79,23 @@ def an_application_reads(stage: Stage) -> None:
     stage.check("the token opens that customer's data", expected="PO-2026-0001", seen=order.split()[0])
 
 
+def orders_are_copied(stage: Stage) -> None:
+    """With the same token its orders are copied into a DuckDB file, as a sync in the cluster would do it."""
+    stage.run(
+        "makini-operator sync --entity erp/purchase-orders --window all --url $MAKINI_URL --connection-id borealis \\\n"
+        f"    {HISTORY} 2>$HISTORY.log"
+    )
+    rows = rows_of(stage.run(f"makini-operator history show {HISTORY}"))
+    served = orders_served(stage)
+    stage.check(f"every order is there: {served}", expected=served, seen=rows["erp_purchase_orders"])
+
+
 def a_customer_leaves(stage: Stage) -> None:
     """The ECC customer leaves: the token dies, the credits return, and the next in line is connected."""
     stage.run("kubectl delete mconn borealis-ecc")
     until_the_next_is_connected(stage)
+    rows = rows_of(stage.run(f"makini-operator history show {HISTORY}"))
+    stage.check("the copied orders are still there", expected=orders_served(stage), seen=rows["erp_purchase_orders"])
 
 
 def until_the_next_is_connected(stage: Stage) -> None:
@@ -116,7 +130,15 @@ def off_and_on_again(stage: Stage) -> None:
     stage.check("the new token works, and the old one stays dead", expected=(False, True), seen=accepted)
 
 
-STEPS: Sequence[Step] = (a_pool, two_systems, a_third_waits, an_application_reads, a_customer_leaves, off_and_on_again)
+STEPS: Sequence[Step] = (
+    a_pool,
+    two_systems,
+    a_third_waits,
+    an_application_reads,
+    orders_are_copied,
+    a_customer_leaves,
+    off_and_on_again,
+)
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
@@ -128,6 +150,17 @@ def read_secret(stage: Stage, name: str) -> str:
     if "MAKINI_URL" not in stage.environment:
         stage.export("MAKINI_URL", template.format(name, "url"))
     return stage.export("MAKINI_TOKEN", template.format(name, "token"))
+
+
+def orders_served(stage: Stage) -> int:
+    """How many purchase orders Makini has for a customer that is connected; all have the same in the sandbox."""
+    token = token_of(stage, "acme-s4hana")
+    return stage.sandbox.call("GET", "/api/erp/purchase-orders", token=token)[1]["meta"]["total"]
+
+
+def rows_of(shown: str) -> dict[str, int]:
+    """Tables and rows, from what `history show` says."""
+    return {table: int(count) for table, count in (line.split("\t") for line in shown.splitlines())}
 
 
 def books(stage: Stage) -> tuple[int, int, int]:
