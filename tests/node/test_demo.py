@@ -16,7 +16,7 @@ from tests.node.pods import Cluster
 from tests.tools.helm import RELEASE, Helm
 
 DEMO_SECONDS = 240
-"""Alone it takes up to 90 s, a minute of them until the workflow is due."""
+"""Alone it takes up to 100 s, a minute of them until the workflow is due."""
 SCREEN_LINES = 24
 STEPS = 9
 

@@ -34,9 +34,12 @@ def left(node: Node, members: dict[int, str]) -> list[str]:
 
 
 def started_pod(running: LocalNode) -> dict[int, str]:
-    """Runs a pod; returns every process of the node."""
+    """Runs a pod, which has a volume and writes to it; returns every process of the node."""
     pods = Pods(running, "default")
-    pods.run("one", "sleep 600")
+    pods.claim("data")
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    mount = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    pods.run("one", "echo kept > /data/file; sleep 600", container=mount, volumes=[volume])
     pods.until_ready("one")
     members = running.processes()
     assert {"containerd", "localkube", "localnode", "coredns", "sleep"} <= set(members.values()), members

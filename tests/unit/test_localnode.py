@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.localkube import LocalKubeError, build, toolchain
 from tests.localkube.processes import Process
-from tests.localnode import components, layout, network, node, programs, requirements
+from tests.localnode import components, layout, network, node, objects, programs, requirements
 from tests.localnode.__main__ import main
 from tests.localnode.layout import NUMBERS, Node
 
@@ -133,6 +133,17 @@ def test_the_kubelet_lets_nobody_in_without_asking_the_api_server(tmp_path: Path
     }
     assert settings["authorization"] == {"mode": "Webhook"}
     assert settings["readOnlyPort"] == 0
+
+
+def test_volumes_are_folders_of_the_node_so_that_they_go_with_it(tmp_path: Path) -> None:
+    one = Node(tmp_path / "node", 1)
+    volumes = [manifest["spec"] for path, manifest in objects.initial(one) if path == "/api/v1/persistentvolumes"]
+    folders = [Path(spec["local"]["path"]) for spec in volumes]
+    assert len(set(folders)) == len(volumes) > 1
+    assert all(folder.is_relative_to(one.directory) and list(folder.iterdir()) == [] for folder in folders)
+    (storage,) = (manifest for path, manifest in objects.initial(one) if path.endswith("/storageclasses"))
+    assert {spec["storageClassName"] for spec in volumes} == {storage["metadata"]["name"]}
+    assert storage["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
 
 
 def test_the_node_shares_the_control_planes_module_so_that_little_is_compiled() -> None:
