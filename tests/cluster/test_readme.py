@@ -25,7 +25,7 @@ from tests.localkube.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
-BLOCK_SECONDS = 180
+BLOCK_SECONDS = 300
 _BLOCK = re.compile(
     r'(?:<!-- readme-test: background until "(?P<until>[^"]+)" -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```',
     flags=re.MULTILINE | re.DOTALL,
