@@ -16,7 +16,7 @@ TOGETHER = ("tests/node", "tests/chart", "tests/unit", "tests/model")
 """Folders of which each is one group: on one node, on one control plane, or because all of it takes a minute."""
 
 SECONDS = {
-    "tests/node": 400,
+    "tests/node": 500,
     "tests/chart": 180,
     "tests/model": 30,
     "tests/unit": 100,
