@@ -11,7 +11,7 @@ from makini_operator.manifests import cron_job as base
 from makini_operator.manifests.cron_job import MOUNT, TemplateError
 from makini_operator.manifests.ownership import Manifest
 from makini_operator.resources.connection import MakiniConnection
-from makini_operator.resources.sync import HISTORY_MOUNT, Amounts, Destination, Sync
+from makini_operator.resources.sync import HISTORY_MOUNT, RESERVED_DATASETS, Amounts, Destination, Sync
 
 USER = 65532
 WORK = "/work"
@@ -99,7 +99,7 @@ def dataset(connection: MakiniConnection, destination: Destination) -> str:
     owner = f"{connection.metadata.namespace}/{connection.metadata.name}"
     plain = re.sub("[^a-z0-9]", "_", owner)
     plain = plain if plain[0].isalpha() else f"n_{plain}"
-    if len(plain) <= _LONGEST_DATASET and not re.match("pg_|.*_staging$", plain):
+    if len(plain) <= _LONGEST_DATASET and not re.fullmatch(RESERVED_DATASETS, plain):
         return plain
     stem = plain[: _LONGEST_DATASET - _HASH_LENGTH - 3].rstrip("_")
     return f"d_{stem}_{hashlib.sha256(owner.encode()).hexdigest()[:_HASH_LENGTH]}"

@@ -24,6 +24,9 @@ HISTORY_MOUNT = "/history"
 
 _QUANTITY = "^[0-9]{1,15}([.][0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 
+RESERVED_DATASETS = "pg_.*|.*_staging|public|main|temp|information_schema"
+"""Regular expression of names that databases use themselves, or that the program needs beside a dataset."""
+
 Entity = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(ENTITIES)})]
 Dataset = Annotated[
     str,
@@ -31,8 +34,7 @@ Dataset = Annotated[
         max_length=40,
         json_schema_extra=cel(
             rule(
-                "self.matches('^[a-z][a-z0-9_]{0,39}$') "
-                "&& !self.matches('^(pg_.*|.*_staging|public|main|temp|information_schema)$')",
+                f"self.matches('^[a-z][a-z0-9_]{{0,39}}$') && !self.matches('^({RESERVED_DATASETS})$')",
                 "must be a small letter, then at most 39 small letters, digits and '_'; not pg_…, …_staging, or a name "
                 "that databases use themselves: public, main, temp, information_schema",
             )

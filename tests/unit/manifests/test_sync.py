@@ -163,6 +163,7 @@ def test_without_an_image_there_are_no_syncs() -> None:
         ("9-to-5", "acme", "n_9_to_5_acme"),
         ("a" * 63, "b" * 52, f"d_{'a' * 27}_"),
         ("pg", "acme", "d_pg_acme_"),
+        ("information", "schema", "d_information_schema_"),
         ("shop", "acme-staging", "d_shop_acme_staging_"),
     ],
 )
