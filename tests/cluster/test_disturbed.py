@@ -146,7 +146,7 @@ def test_hold_grants_nothing_new_and_keeps_what_is_there(world: World) -> None:
     world.kubectl("patch", "cpool", world.pool, "--type=merge", "-p", '{"spec":{"hold":true}}')
     world.apply(world.connection("second"))
     world.until_reason("second", "PoolOnHold")
-    assert world.held() == 1
+    world.until(lambda: world.held() == 1)
     world.kubectl("patch", "cpool", world.pool, "--type=merge", "-p", '{"spec":{"hold":false}}')
     world.until_ready("first", "second")
 
@@ -160,7 +160,7 @@ def test_lowering_a_pool_takes_nothing_away_and_grants_nothing_new(world: World)
     world.delete("c0")
     world.apply(world.connection("c3"))
     world.until_reason("c3", "WaitingForCredits")
-    assert world.held() == 2
+    world.until(lambda: world.held() == 2)
 
 
 def test_a_pool_in_use_is_not_deleted_before_its_connections_are_gone(world: World) -> None:
@@ -266,4 +266,4 @@ def test_whoever_changes_their_mind_in_the_middle_of_a_disconnect_is_connected_a
     status = world.get("acme")["status"]
     assert status["connectionID"] != first
     assert [entry["reason"] for entry in status["history"]] == ["Disconnected"]
-    assert len(world.sandbox.connections()) == world.held() == 1
+    world.until(lambda: len(world.sandbox.connections()) == world.held() == 1)

@@ -58,7 +58,7 @@ def test_with_makini_down_the_secret_goes_at_once_and_the_rest_is_retried_visibl
         world.until(lambda name=name: condition(world.get(name), "Ready")["reason"] == "MakiniUnreachable")
         assert "not confirmed by Makini yet" in condition(world.get(name), "Ready")["message"]
         assert world.get(name)["status"]["credits"]["amount"] == 1
-    assert world.held() == 2
+    world.until(lambda: world.held() == 2)
 
     world.sandbox.start()
     world.until_reason("switched-off", "Disconnected", seconds=60)

@@ -14,7 +14,7 @@ def test_a_connection_gets_credits_a_token_that_works_and_an_honest_status(world
     assert obj["status"]["credits"]["amount"] == 4
     assert obj["status"]["phase"] == "Active"
     assert condition(obj, "TokenReady")["status"] == "True"
-    assert world.held() == 4
+    world.until(lambda: world.held() == 4)
     published = world.secret("acme-s4-makini")
     assert published["url"] == world.sandbox.url
     assert published["connection-id"] == obj["status"]["connectionID"]
@@ -46,7 +46,7 @@ def test_who_does_not_fit_waits_and_says_why_and_gets_its_turn_when_credits_retu
     assert not world.sandbox.accepts(token)
     assert "ecc-makini" not in world.secret_names()
     world.until_ready("cmms")
-    assert world.held() == 5
+    world.until(lambda: world.held() == 5)
 
 
 def test_disconnecting_and_reconnecting_gives_a_new_id_and_a_new_token(world: World) -> None:

@@ -36,7 +36,7 @@ def test_a_higher_priority_is_served_first_and_everybody_sees_the_place(world: W
     world.patch("first", {"connected": False})
     world.until_ready("patient", "urgent")
     until_waiting(world, "last", "WaitingForCredits", 1)
-    assert world.held() == 8
+    world.until(lambda: world.held() == 8)
 
 
 def test_strictly_in_order_nobody_overtakes_and_changing_the_strategy_lets_them_pass(world: World) -> None:
@@ -84,7 +84,7 @@ def test_overage_is_used_after_the_bought_credits_and_shown(world: World) -> Non
     world.until(lambda: condition(world.get_pool(), "Overcommitted")["status"] == "True")
     world.apply(world.connection("one"))
     until_waiting(world, "one", "WaitingForCredits", 1)
-    assert world.held() == 4
+    world.until(lambda: world.held() == 4)
 
 
 def test_only_selected_namespaces_may_use_a_pool_and_a_label_lets_one_in_at_once(world: World) -> None:
@@ -100,7 +100,7 @@ def test_only_selected_namespaces_may_use_a_pool_and_a_label_lets_one_in_at_once
     world.apply(world.connection("later"))
     world.until_reason("later", "NamespaceNotAllowed")
     world.until_ready("acme")
-    assert world.held() == 1
+    world.until(lambda: world.held() == 1)
     books = world.get_pool()["status"]
     assert books["namespaces"] == [{"name": world.namespace, "connections": 1, "credits": 1}]
     assert books["tiers"] == [{"tier": "I", "connections": 1, "credits": 1}]
@@ -116,5 +116,5 @@ def test_a_changed_price_is_for_new_grants_and_shown_where_it_differs(world: Wor
     world.until_ready("after")
     assert world.get("before")["status"]["credits"]["amount"] == 1
     assert world.get("after")["status"]["credits"]["amount"] == 3
-    assert world.held() == 4
+    world.until(lambda: world.held() == 4)
     world.until(lambda: "price is now" not in condition(world.get("after"), "CreditsHeld")["message"])

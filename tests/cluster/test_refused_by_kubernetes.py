@@ -36,7 +36,7 @@ def test_a_secret_that_may_not_be_deleted_does_not_hold_up_the_disconnect(world:
         world.patch("acme", {"connected": False})
         world.until_reason("acme", "Disconnected", seconds=45)
         assert not world.sandbox.accepts(token)
-        assert world.held() == 0
+        world.until(lambda: world.held() == 0)
     finally:
         world.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
 

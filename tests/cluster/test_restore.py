@@ -127,7 +127,7 @@ def test_resources_that_come_back_with_new_uids_adopt_their_connections_and_orph
     world.until_ready("one", "two")
     assert ids(world, "one", "two") == before[:2]
     world.until_reason("another", "WaitingForCredits")
-    assert world.held() == 3
+    world.until(lambda: world.held() == 3)
     assert calls(world.sandbox) == made
     assert world.sandbox.accepts(world.secret("one-makini")["token"])
 

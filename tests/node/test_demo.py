@@ -22,8 +22,9 @@ STEPS = 9
 
 
 def test_a_sync_and_a_workflow_run_until_the_disconnect_and_rows_stay(
-    node: Cluster, helm: Helm, tmp_path: Path
+    node: Cluster, helm: Helm, sync_image: str, tmp_path: Path
 ) -> None:
+    assert sync_image == images.SYNC
     left = ("get", f"ns/{NAMESPACE}", f"ns/{OPERATOR_NAMESPACE}", f"clusterrole/{RELEASE}", "--ignore-not-found")
     wait_until(lambda: not node.kubectl(*left).stdout, 60, "what other tests installed to be gone")
     environment = node.environment() if isinstance(node, LocalNode) else dict(os.environ)

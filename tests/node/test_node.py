@@ -166,7 +166,7 @@ def test_a_pod_that_is_not_root_writes_to_the_volume_of_its_group(pods: Pods) ->
 def test_a_pod_that_is_not_root_and_has_no_group_cannot_write_to_a_volume(pods: Pods) -> None:
     pods.claim("data")
     pods.run("stranger", WRITE, container=AS_SOMEBODY, volumes=[DATA])
-    assert pods.until_done("stranger").splitlines()[-1] == "refused"
+    assert "refused" in pods.until_done("stranger").splitlines()
 
 
 def test_a_failing_probe_restarts_the_container(pods: Pods) -> None:
