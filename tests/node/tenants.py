@@ -96,9 +96,9 @@ class Tenant:
         return found
 
     def seconds_until_gone(self) -> float:
-        """Disconnect, and measure how long the pods of runs stay."""
-        started = time.monotonic()
+        """Disconnect, and measure how long the pods of runs stay from when Kubernetes has taken the wish."""
         self.patch(connected=False)
+        started = time.monotonic()
         wait_until(lambda: not self.runs(), 40, self.seen)
         return time.monotonic() - started
 
