@@ -145,6 +145,19 @@ def test_an_operator_without_an_image_says_so_before_it_costs_anything(world: Wo
     world.until(lambda: listed(world, "cronjobs"))
 
 
+def test_an_operator_whose_image_is_taken_away_lets_no_sync_run(world: World) -> None:
+    connected(world)
+    pod_of(world, new_run(world))
+    world.rig.start_operator(*STARTED_WITH)
+    world.until_reason("acme", "SyncRefused")
+    for kind in ("cronjobs", "jobs", "pods"):
+        world.until(lambda kind=kind: listed(world, kind) == [])
+    assert "credits" in world.get("acme")["status"]
+    world.rig.start_operator(*ARGUMENTS)
+    world.until_ready("acme")
+    world.until(lambda: listed(world, "cronjobs"))
+
+
 def test_a_time_zone_that_kubernetes_does_not_know_is_said_before_it_costs_anything(world: World) -> None:
     world.make_pool()
     world.apply(world.connection("acme", syncs=[SYNC | {"timeZone": "Mars/Olympus"}]))

@@ -33,7 +33,10 @@ class CronJobs:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     async def look(self, connection: MakiniConnection, endpoint: str, note: Note, *, is_ending: bool) -> CronJobsView:
-        """How they stand; `is_ending`: look for everything that has to go."""
+        """How they stand; `is_ending`: look for everything that has to go.
+
+        What cannot be made as the spec says stays as it was; but an operator that runs no syncs lets none run.
+        """
         if is_ending:
             return CronJobsView({}, True, (), (), is_anything_left=await self._is_anything_left(connection, note))
         wanted, problems = self._wanted(connection, endpoint)
@@ -46,7 +49,8 @@ class CronJobs:
             or not cron_job.is_as_wanted(found, manifest, key)
         )
         are_accepted = not to_apply or note.accepted_cron_jobs == _digest(wanted)
-        superseded = sorted(Scheduled(found.kind, name) for name, found in owned.items() if found.kind not in problems)
+        kept = set(problems) - ({RunKind.SYNC} if not self._world.sync_image.reference else set())
+        superseded = sorted(Scheduled(found.kind, name) for name, found in owned.items() if found.kind not in kept)
         return CronJobsView(problems, are_accepted, to_apply, tuple(superseded), is_anything_left=False)
 
     async def _is_anything_left(self, connection: MakiniConnection, note: Note) -> bool:

@@ -45,7 +45,8 @@ def cron_job_chores(o: Observation, now: datetime) -> tuple[Action, ...]:
     """
     well = {kind for kind in RunKind if not _trouble(o, kind, now)}
     egress = _egress_chores(o, well)
-    superseded = tuple(DeleteCronJob(found) for found in o.cron_jobs.superseded if found.kind in well)
+    surplus = (found for found in o.cron_jobs.superseded if not refusal(o, REFUSED[found.kind], now))
+    superseded = tuple(DeleteCronJob(found) for found in surplus)
     ready = well - {RunKind.SYNC} if egress else well
     return (*egress, *superseded, *(ApplyCronJob(item) for item in o.cron_jobs.to_apply if item.kind in ready))
 

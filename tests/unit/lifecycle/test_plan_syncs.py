@@ -30,6 +30,7 @@ from makini_operator.lifecycle.actions import (
     StartSyncs,
     TryCronJobs,
 )
+from makini_operator.lifecycle.cron_jobs import REFUSED
 from makini_operator.lifecycle.happenings import happenings
 from makini_operator.lifecycle.observation import (
     EgressView,
@@ -114,11 +115,14 @@ def test_they_are_tried_out_before_credits_and_written_with_the_token() -> None:
 
 @pytest.mark.parametrize("kind", list(RunKind))
 def test_what_is_wrong_with_one_kind_keeps_nothing_of_the_other_back(kind: RunKind) -> None:
-    items = tuple(Scheduled(each, "orders") for each in RunKind)
     other = next(each for each in RunKind if each is not kind)
-    view = replace(NO_CRON_JOBS, problems={kind: "no image"}, to_apply=(Scheduled(other, "orders"),), superseded=items)
+    mine, others = Scheduled(kind, "orders"), Scheduled(other, "orders")
+    view = replace(NO_CRON_JOBS, problems={kind: "no image"}, to_apply=(others,), superseded=(mine, others))
     actions = plan(running(changes={"cron_jobs": view}), NOW).actions
-    assert actions == (DeleteCronJob(Scheduled(other, "orders")), ApplyCronJob(Scheduled(other, "orders")))
+    assert actions == (DeleteCronJob(mine), DeleteCronJob(others), ApplyCronJob(others))
+    trouble = Trouble(REFUSED[kind], "says Kubernetes", NOW + timedelta(seconds=9))
+    refused = running(changes={"cron_jobs": view, "refusals": {REFUSED[kind]: trouble}})
+    assert plan(refused, NOW).actions == (DeleteCronJob(others), ApplyCronJob(others))
     done = running(changes={"cron_jobs": replace(view, to_apply=(), superseded=())})
     assert shown(status_of(done)) == ("Stalled", "SyncRefused" if kind is RunKind.SYNC else "WorkflowRefused")
 
