@@ -71,7 +71,8 @@ def last_words(pods: list[Manifest], run: RunRecord) -> str:
     """What a run did, or why it failed, in one sentence; empty: nobody knows any more."""
     ends = [end for pod in pods if controller_of(pod).get("uid") == run.metadata.uid and (end := _end(pod))]
     if run.why == "DeadlineExceeded":
-        return f"it took more than {LONGEST_RUN // 3600} hours and was ended: sync fewer entities at a time, or begin with a shorter window"
+        hours = LONGEST_RUN // 3600
+        return f"it took more than {hours} hours and was ended: sync fewer entities at a time, or a shorter window"
     if not ends:
         return "" if run.has_succeeded else f"its pod is gone ({run.why or 'no reason given'})"
     end = max(ends, key=lambda each: str(each.get("finishedAt", "")))
