@@ -3,12 +3,14 @@
 import base64
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
 from tests import images
 from tests.harness.forwarded import ForwardedSandbox
 from tests.harness.rig import OPERATOR_NAMESPACE
@@ -92,6 +94,22 @@ class Scene:
         found: list[Manifest] = self.tenant.status().get("syncs", [])
         return found
 
+    def purge(self, destination: str) -> str:
+        """Run the Job of docs/history.md for this destination, as the page says; returns what it wrote."""
+        job = purge_job(destination)
+        self.tenant.pods.apply(job)
+        name = job["metadata"]["name"]
+        self.tenant.pods.kubectl("wait", "job", name, "--for=condition=Complete", f"--timeout={RUN_SECONDS}s")
+        return self.tenant.pods.kubectl("logs", f"job/{name}")
+
+    def is_empty(self, destination: str) -> bool:
+        """Whether nothing of the dataset is at this destination any more."""
+        if destination == "postgres":
+            left = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE %s"
+            return postgres.query(self._dsn, left, f"{DATASET}%") == []
+        program = "import os; print(os.listdir('/history'))"
+        return "duckdb" not in self.tenant.pods.python("reader", program)
+
     def seen(self) -> str:
         said = [self.logs(pod)[-2000:] for pod in self.tenant.runs()]
         return "\n".join([self.tenant.seen(), json.dumps(self.told()), *said])
@@ -142,6 +160,29 @@ def prepare(scene: Scene, dsn: str) -> None:
     pods.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "history"}, "stringData": {"dsn": dsn}})
     pods.claim("history")
     start_reader(pods, "history")
+
+
+def purge_job(destination: str) -> Manifest:
+    """The manifest of docs/history.md with what is this tenant's put in."""
+    page = (Path(images.__file__).parents[2] / "docs/history.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(apiVersion: batch/v1.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    job: Manifest = yaml.safe_load(block.replace("makini-sync:0.1.0", images.SYNC).replace("acme", DATASET))
+    job["metadata"]["name"] = f"purge-{destination}"
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    container["imagePullPolicy"] = "Never"
+    login, *others = container["env"]
+    if destination == "postgres":
+        login["valueFrom"]["secretKeyRef"]["name"] = "history"
+        return job
+    pod["securityContext"]["fsGroup"] = 65532
+    pod["volumes"].append({"name": "history", "persistentVolumeClaim": {"claimName": "history"}})
+    container["volumeMounts"].append({"name": "history", "mountPath": "/history"})
+    container["env"] = others
+    args = container["args"]
+    args[args.index("postgres")] = "duckdb"
+    container["args"] = [*args, "--duckdb-folder", "/history"]
+    return job
 
 
 def declared(schedule: str) -> list[Manifest]:

@@ -194,3 +194,11 @@ def test_deletion_leaves_rows_and_volume(continued: Moment, deleted: Moment, sce
     assert deleted.history[destination] == continued.history[destination]
     assert scene.tenant.pods.get("pvc", "history")["status"]["phase"] == "Bound"
     assert scene.tenant.items("cronjobs,jobs") == []
+
+
+@both
+def test_the_documented_job_purges_them_when_somebody_says_so(deleted: Moment, scene: Scene, destination: str) -> None:
+    assert deleted.history[destination].rows(ORDERS)
+    done = scene.purge(destination)
+    assert f"{SCALE}" in done
+    assert scene.is_empty(destination)
