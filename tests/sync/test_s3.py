@@ -94,6 +94,25 @@ def test_a_bucket_that_is_not_there_fails_the_run(fake: FakeMakini, s3: S3, tmp_
     assert (outcome.code, outcome.result["reason"]) == (5, "DestinationFailed")
 
 
+@pytest.mark.parametrize("endpoint", ["canary-endpoint", "http://u:canary-endpoint@[bad", "ftp//canary-endpoint"])
+def test_an_endpoint_that_is_no_url_is_said_and_not_repeated(tmp_path: Path, endpoint: str) -> None:
+    options = ["--destination", "files", "--files-url", "s3://bucket"]
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": endpoint}
+    outcome = Program(tmp_path, "http://127.0.0.1:1", options, keys).run()
+    assert (outcome.code, outcome.result["reason"]) == (2, "BadSettings")
+    assert "AWS_ENDPOINT_URL must be a URL" in outcome.result["message"]
+    assert "canary" not in outcome.log + str(outcome.result)
+
+
+def test_what_nobody_foresaw_ends_in_a_result_that_repeats_no_value(tmp_path: Path) -> None:
+    options = ["--destination", "files", "--files-url", "s3://bucket"]
+    profile = {"AWS_PROFILE": "canary-profile", "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    outcome = Program(tmp_path, "http://127.0.0.1:1", options, profile).run()
+    assert (outcome.code, outcome.result["reason"]) == (1, "Failed")
+    assert "unexpected ProfileNotFound with these settings" in outcome.result["message"]
+    assert "canary" not in outcome.log + str(outcome.result)
+
+
 def lock(s3: S3, **how: float) -> BucketLock:
     bucket = Bucket(client=s3.client, bucket=BUCKET, prefix="")
     return BucketLock(bucket, f"{s3.dataset}.lock", s3.dataset, **how)

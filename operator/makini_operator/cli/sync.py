@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from makini_operator.sync.progress import Progress, terminal
 from makini_operator.sync.report import Report, write_result
 from makini_operator.sync.times import parse_duration
 
+_logger = logging.getLogger(__name__)
 TOKEN = "MAKINI_TOKEN"  # noqa: S105 - the name of the variable
 POSTGRES_DSN = "MAKINI_SYNC_POSTGRES_DSN"
 _ENDING = {signal.SIGTERM, signal.SIGINT}
@@ -162,6 +164,10 @@ def sync(**options: Any) -> None:
         _run(options, report, scratch)
     except SyncError as error:
         report.fail(error)
+    except Exception as error:  # noqa: BLE001 - before any entity is read: what the settings made a library say
+        # Without the error's own text, which may repeat a value that came from a Secret.
+        _logger.error("unexpected %s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        report.fail(SyncError(f"unexpected {type(error).__name__} with these settings; the log says where"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     end()

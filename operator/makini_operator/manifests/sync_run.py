@@ -21,6 +21,8 @@ SELECTOR = LABELS[RunKind.SYNC]
 """Label selector of the Jobs of all syncs."""
 _LONGEST_WORDS = 8192
 _KILLED = 137
+_USAGE = "Error: "
+"""How the command line begins when it refuses its arguments, which stand in the pod for all to see."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def _ended(end: dict[str, Any]) -> str:
         return ""
     if reason == "OOMKilled" or code == _KILLED:
         return "it was killed, most likely for want of memory: raise resources.limits.memory"
-    lines = [line.strip() for line in str(end.get("message") or "")[-_LONGEST_WORDS:].splitlines() if line.strip()]
-    if lines:  # the end of its log
+    lines = [line for line in str(end.get("message") or "")[-_LONGEST_WORDS:].splitlines() if line.startswith(_USAGE)]
+    if lines:  # of its log; any other line of it might repeat what only those may see who may read logs
         return _plain(f"it ended with code {code}: {lines[-1]}")
     return _plain(f"it ended with code {code} and said nothing ({reason or 'no reason given'}): see its pod's log")
 

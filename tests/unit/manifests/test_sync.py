@@ -295,9 +295,10 @@ def test_the_words_of_a_success_are_numbers() -> None:
         ([pod(reason="OOMKilled", exitCode=137)], "it was killed, most likely for want of memory"),
         ([pod()], "it ended with code 1 and said nothing (Error): see its pod's log"),
         ([pod("Usage: sync\n\nError: no such option\n")], "it ended with code 1: Error: no such option"),
-        ([pod("[]")], "it ended with code 1: []"),
-        ([pod(json.dumps({"entities": 3}))], "it ended with code 1: {"),
-        ([pod(said(entities=None))], "it ended with code 1: {"),
+        ([pod("Traceback\nValueError: Invalid endpoint: canary\n")], "it ended with code 1 and said nothing (Error)"),
+        ([pod("[]")], "it ended with code 1 and said nothing (Error)"),
+        ([pod(json.dumps({"entities": 3}))], "it ended with code 1 and said nothing (Error)"),
+        ([pod(said(entities=None))], "it ended with code 1 and said nothing (Error)"),
     ],
 )
 def test_the_words_of_a_failure_are_one_sentence(pods: list[Manifest], words: str) -> None:

@@ -221,7 +221,13 @@ class _S3:
                 "there are no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
                 "AWS_SHARED_CREDENTIALS_FILE"
             )
-        self.client = session.create_client("s3", region_name=session.get_config_variable("region") or "us-east-1")
+        try:
+            self.client = session.create_client("s3", region_name=session.get_config_variable("region") or "us-east-1")
+        except ValueError:  # whose text repeats the value
+            raise BadSettings(
+                "S3 cannot be reached with these settings: AWS_ENDPOINT_URL must be a URL such as "
+                "https://s3.example.com, and AWS_REGION the name of a region"
+            ) from None
         self._keys = found.get_frozen_credentials()
         self._region = self.client.meta.region_name
         self._endpoint = _endpoint()
