@@ -166,7 +166,8 @@ def sync(**options: Any) -> None:
         report.fail(error)
     except Exception as error:  # noqa: BLE001 - before any entity is read: what the settings made a library say
         # Without the error's own text, which may repeat a value that came from a Secret.
-        _logger.error("unexpected %s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _logger.error("unexpected %s at\n%s", type(error).__name__, where)  # noqa: TRY400 - that would repeat it
         report.fail(SyncError(f"unexpected {type(error).__name__} with these settings; the log says where"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
