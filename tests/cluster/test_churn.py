@@ -55,6 +55,11 @@ class Churn:
             if not operator.is_running:
                 operator.start()
 
+    def undisturbed(self) -> None:
+        """Nobody is paused any more, and no call is lost."""
+        self.wake_up_after_a_takeover(at_once=True)
+        self.world.sandbox.heal()
+
     def wake_up_after_a_takeover(self, *, at_once: bool = False) -> None:
         """A paused leader goes on, not knowing that another has led meanwhile."""
         holder = self._holder()
@@ -134,19 +139,20 @@ def test_random_changes_and_deaths_never_grant_too_much_and_everything_comes_to_
     with History(installed.cluster, tmp_path) as history, two_operators(installed) as second:
         world.make_pool(8)
         churn = Churn(world, second)
-        ends_at = time.monotonic() + SECONDS
-        while time.monotonic() < ends_at:
-            churn.step()
-        churn.wake_up_after_a_takeover(at_once=True)
-        sandbox.heal()
-        world.until(lambda: _settled(churn), 90)
-        print(f"seed {SEED}: {dict(churn.done)}, {len(churn.leaders)} leaders, {history.versions()} versions")  # noqa: T201
-        assert history.violations({world.pool}) == []
-        assert len(churn.leaders) > 1, "nobody ever took over"
-
-        world.kubectl("delete", "mconn", "--all", "-n", namespace, "--wait=false")
-        world.kubectl("delete", "cpool", world.pool, "--wait=false")
-        world.until(lambda: churn.keep_alive() or Look(world).pool is None, 60)
+        try:
+            ends_at = time.monotonic() + SECONDS
+            while time.monotonic() < ends_at:
+                churn.step()
+            churn.undisturbed()
+            world.until(lambda: _settled(churn), 90)
+            print(f"seed {SEED}: {dict(churn.done)}, {len(churn.leaders)} leaders, {history.versions()} versions")  # noqa: T201
+            assert history.violations({world.pool}) == []
+            assert len(churn.leaders) > 1, "nobody ever took over"
+        finally:  # what stays behind would be in the way of other tests
+            churn.undisturbed()
+            world.kubectl("delete", "mconn", "--all", "-n", namespace, "--wait=false")
+            world.kubectl("delete", "cpool", world.pool, "--wait=false")
+            world.until(lambda: churn.keep_alive() or Look(world).pool is None, 60)
         assert Look(world).connections == {}
         assert sandbox.connections() == []
         assert history.violations({world.pool}) == []

@@ -119,6 +119,10 @@ class ApiProxy:
         await self._cut()
         await self._runner.cleanup()
         await self._session.close()
+        handlers = asyncio.all_tasks() - {asyncio.current_task()}  # those of callers that have gone without a word
+        for handler in handlers:
+            handler.cancel()
+        await asyncio.gather(*handlers, return_exceptions=True)
 
     async def _cut(self) -> None:
         for request in self.watches():

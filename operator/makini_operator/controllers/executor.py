@@ -181,8 +181,6 @@ class Executor:
 
     async def _close(self, action: actions.Close, o: Observation, note: Note) -> bool:
         account = self._account(o)
-        if o.connection.status.connection_id in action.ids:
-            note.closing = o.connection.status.connection_id
         for connection_id in action.ids:
             await account.client.disconnect(connection_id)
             account.index.closed(connection_id)

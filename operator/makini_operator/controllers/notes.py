@@ -66,8 +66,6 @@ class Note:
     """In this reconcile: what bears the token Secret's name and is not ours."""
     login_read: tuple[str, bool] | None = None
     """In this reconcile: name of the login Secret, and whether it has data."""
-    closing: str | None = None
-    """Id of the connection that Makini was asked to end."""
     probed: tuple[str | None, int, bool] | None = None
     """Connection id, number of its token, and whether the token before that one still worked."""
     refused_in: tuple[int, bool] = (0, False)

@@ -41,9 +41,7 @@ class Observer:
         trouble = _trouble(connection, pool, account) if pool else None
         adoptable = self._world.adoptable(connection, account) if account else None
         remote = self._remote_view(connection, account, allocator, trouble, adoptable)
-        recorded = connection.status.connection_id
-        is_closing = recorded is not None and note.closing == recorded and recorded not in remote.ids
-        is_ending = not is_going_up or remote.is_recorded_absent or _has_to_end(connection) or is_closing
+        is_ending = not is_going_up or remote.is_recorded_absent or _has_to_end(connection)
         secret_view = await self._secret_view(connection, endpoint, note)
         return Observation(
             connection=connection,
@@ -63,7 +61,6 @@ class Observer:
             endpoint=endpoint,
             metadata_digest=metadata_digest(connection),
             metadata_at_makini=_metadata_at_makini(connection, note),
-            is_closing=is_closing,
             previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
             readers=self._keepers.readers.look(connection),
             stores=await self._keepers.stores.look(connection, secret_view, is_ending=is_ending),
@@ -172,8 +169,9 @@ class Observer:
 
 
 def _has_to_end(connection: MakiniConnection) -> bool:
-    """Somebody else has ended it, or its token is being revoked."""
-    return connection.status.phase is Phase.INACTIVE or connection.status.revocation is not None
+    """Somebody else has ended it, its token is being revoked, or its disconnect has begun."""
+    status = connection.status
+    return status.phase is Phase.INACTIVE or status.revocation is not None or status.is_closing
 
 
 def wanted_metadata(connection: MakiniConnection) -> dict[str, str]:

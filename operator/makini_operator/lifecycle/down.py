@@ -58,9 +58,9 @@ def plan_down(o: Observation, now: datetime) -> Plan:
 
 
 def finish_closing(o: Observation, now: datetime) -> Plan:
-    """A disconnect that is not wanted any more after Makini was asked for it: it is confirmed, then all begins anew.
+    """A disconnect that is not wanted any more after it was recorded: it is ended all the same, then all begins anew.
 
-    Without this it would be taken for somebody else's, and left ended.
+    Makini may have been asked for it already, by this process or an earlier one, and the call may be under way.
     """
     children = children_to_remove(o, now)
     return Plan(actions=children) if children else close_connection(o, now, lambda: _begun_anew(o, now))
@@ -87,6 +87,7 @@ def closed_facts(o: Observation, reason: Reason, now: datetime) -> dict[str, Any
             "metadata_digest",
             "adopted",
             "revocation",
+            "closing",
         )
     )
     facts["stores"] = sorted(remaining_stores(o)) or None
@@ -154,10 +155,26 @@ def _close_at_makini(o: Observation, now: datetime, closed: Callable[[], Plan]) 
     if o.remote.is_recorded_unmarked:
         return _held_up(o, replace(marker_lost(o), retry_at=now + LOOK_AGAIN), now)
     if o.remote.ids:
-        return Plan(actions=(Close(o.remote.ids),))
+        return _recorded_first(o, now) or Plan(actions=(Close(o.remote.ids),))
     if not o.remote.is_complete:
         return Plan(actions=(ListAccount(),))
     return closed()
+
+
+def _recorded_first(o: Observation, now: datetime) -> Plan | None:
+    """A wish that can be taken back is recorded before Makini is asked.
+
+    Else whoever finds the connection wanted and gone takes its end for somebody else's. A deletion or a revocation is
+    on record already.
+    """
+    status = o.connection.status
+    is_on_record = o.connection.metadata.is_deleting or status.revocation is not None or status.is_closing
+    if is_on_record or status.connection_id not in o.remote.ids:
+        return None
+    message = f"disconnecting: Makini is being asked to end connection {status.connection_id}"
+    report = Report(Phase.DISCONNECTING, Progress.WORKING, Reason.DISCONNECTING, message)
+    facts = {"closing": status.connection_id, "token": None, "waiting": None}
+    return Plan(status=tell(o.connection, report, now=now, facts=facts))
 
 
 def _closed(o: Observation, now: datetime) -> Plan:

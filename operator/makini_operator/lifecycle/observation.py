@@ -237,8 +237,6 @@ class Observation:
     """Digest of the metadata that Makini should have."""
     metadata_at_makini: str | None
     """Digest of the metadata that it has, as far as is known."""
-    is_closing: bool = False
-    """Makini was asked, by this process, to end the recorded connection, and no listing has shown it since."""
     previous_works: bool | None = None
     """Whether Makini accepts the previous token; None: not asked."""
     readers: ReadersView = ReadersView()

@@ -43,7 +43,7 @@ def _next_steps(o: Observation, now: datetime) -> Plan:
         return held_up(o, o.installation_trouble, now)
     if o.connection.metadata.is_deleting or not o.connection.spec.connected:
         return plan_down(o, now)
-    if o.is_closing and o.connection.status.revocation is None:
+    if o.connection.status.is_closing:
         return finish_closing(o, now)
     if CONNECTION_FINALIZER not in o.connection.metadata.finalizers:
         return Plan(actions=(AddFinalizer(),))

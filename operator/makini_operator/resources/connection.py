@@ -303,12 +303,23 @@ class MakiniConnectionStatus(Model):
         max_length=64,
         description="Value of makini.io/revoke-requested-at, while the connection is closed and opened again for it.",
     )
+    closing: str | None = Field(
+        default=None,
+        max_length=128,
+        description="The connectionID, from before Makini is asked to end it as spec.connected says until its end is "
+        "confirmed. A disconnect that has begun is not taken back.",
+    )
     handled: HandledRequests | None = Field(default=None, description="Request annotations that were acted on.")
     history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_LIMIT)] | None = Field(
         default=None,
         description="The last five connections that ended, newest first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the recorded connection's end, as `spec.connected` asked for it, is not confirmed yet."""
+        return self.closing is not None and self.closing == self.connection_id
 
 
 class MakiniConnection(Model):

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CONNECTED = "Connected"
     CONNECTING = "Connecting"
     DISCONNECTED = "Disconnected"
+    DISCONNECTING = "Disconnecting"
     DISCONNECTED_REMOTELY = "DisconnectedRemotely"
     NOT_CONNECTED = "NotConnected"
     # credits

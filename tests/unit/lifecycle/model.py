@@ -116,6 +116,7 @@ class TheWorld:
     is_elsewhere: bool = False
     alive: dict[str, int] = field(default_factory=dict)
     """Connections at Makini, and how many listings had begun when each was opened."""
+    was_ended_by_others: bool = False
     unannounced: set[str] = field(default_factory=set)
     """Those that another process has opened."""
     made: int = 0
@@ -151,6 +152,7 @@ class TheWorld:
 
     def end_in_dashboard(self) -> None:
         if self.status.connection_id:
+            self.was_ended_by_others |= self.status.connection_id in self.alive
             self.alive.pop(self.status.connection_id, None)
 
     def open_elsewhere(self) -> None:
@@ -343,6 +345,7 @@ class TheWorld:
             or remote.is_recorded_absent
             or self.status.phase is Phase.INACTIVE
             or self.status.revocation is not None
+            or self.status.is_closing
         )
 
     def _cron_jobs(self, *, is_ending: bool) -> CronJobsView:
@@ -496,6 +499,8 @@ class TheWorld:
     def _write(self, status: MakiniConnectionStatus) -> None:
         before, self.status = self.status, status
         self._written()
+        if status.phase is Phase.INACTIVE:
+            assert self.was_ended_by_others, "its own disconnect is taken for somebody else's"
         metadata = {"name": "acme", "generation": self.generation}
         check_honest({"kind": "MakiniConnection", "metadata": metadata, "status": status.dump()})
         if status.revocation and not before.revocation and before.connection_id:

@@ -143,6 +143,16 @@ def test_a_crash_after_any_step_on_the_way_down_leaves_nothing(steps: int, endin
     assert not world.is_run_alive
 
 
+@pytest.mark.parametrize("crashes", [True, False], ids=["after a crash", "in one process"])
+@pytest.mark.parametrize("steps", range(12))
+def test_a_disconnect_that_is_taken_back_is_never_taken_for_somebody_elses(steps: int, crashes: bool) -> None:
+    """Whatever had been done of it: there is a connection again, and the model sees that nobody else is blamed."""
+    world = live([(15, "toggle"), (steps, "crash" if crashes else "wait"), (0, "toggle")])
+    come_to_rest(world)
+    check_rest(world)
+    assert shown(world.status) == ("Ready", "Connected")
+
+
 def test_a_run_that_has_lost_its_cron_job_ends_with_the_connection_also_while_makini_is_down() -> None:
     world = live([(15, "start_run"), (0, "lose_cron_job"), (0, "makini_fails"), (0, "delete")])
     assert world.is_run_alive

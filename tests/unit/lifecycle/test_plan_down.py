@@ -32,6 +32,7 @@ from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.connection import Phase
 
 UP: dict[str, Any] = {"credits": CLAIM, "connectionID": "c1", "connectedAt": EARLIER, "token": TOKEN}
+CLOSING = UP | {"closing": "c1"}
 CLAIMED: dict[str, Any] = {"credits": CLAIM, "intent": INTENT}
 BOTH_WAYS = pytest.mark.parametrize("deleting", [True, False], ids=["deleted", "connected: false"])
 
@@ -66,13 +67,34 @@ def test_the_secret_does_not_wait_for_makini(deleting: bool, changes: dict[str, 
 
 @BOTH_WAYS
 def test_a_foreign_secret_stays(deleting: bool) -> None:
-    seen = down(deleting=deleting, secret=FOREIGN, remote=remote("c1"))
+    seen = down(CLOSING, deleting=deleting, secret=FOREIGN, remote=remote("c1"))
     assert plan(seen, NOW) == Plan(actions=(Close(("c1",)),))
 
 
 @BOTH_WAYS
 def test_then_everything_of_ours_is_closed_at_makini(deleting: bool) -> None:
-    assert plan(down(deleting=deleting, remote=remote("c1", "c2")), NOW) == Plan(actions=(Close(("c1", "c2")),))
+    assert plan(down(CLOSING, deleting=deleting, remote=remote("c1", "c2")), NOW) == Plan(
+        actions=(Close(("c1", "c2")),)
+    )
+
+
+def test_a_disconnect_that_can_be_taken_back_is_recorded_before_makini_is_asked() -> None:
+    seen = down(deleting=False, remote=remote("c1", "c2"))
+    assert plan(seen, NOW).actions == ()
+    status = status_of(seen)
+    assert (status.closing, status.connection_id, status.phase) == ("c1", "c1", Phase.DISCONNECTING)
+    assert status.credits is not None
+    assert shown(status) == ("Reconciling", "Disconnecting")
+
+
+def test_a_deletion_or_a_revocation_is_on_record_already() -> None:
+    assert plan(down(remote=remote("c1")), NOW) == Plan(actions=(Close(("c1",)),))
+    revoking = UP | {"revocation": EARLIER}
+    assert plan(down(revoking, deleting=False, remote=remote("c1")), NOW) == Plan(actions=(Close(("c1",)),))
+
+
+def test_a_duplicate_of_what_is_not_recorded_needs_no_record() -> None:
+    assert plan(down(CLAIMED, deleting=False, remote=remote("c2")), NOW) == Plan(actions=(Close(("c2",)),))
 
 
 @BOTH_WAYS
@@ -82,13 +104,23 @@ def test_then_the_account_is_listed_until_nothing_is_left(deleting: bool, status
 
 
 @BOTH_WAYS
-@pytest.mark.parametrize("status", [UP, CLAIMED, {"credits": CLAIM}])
+@pytest.mark.parametrize("status", [UP, CLOSING, CLAIMED, {"credits": CLAIM}])
 def test_then_one_write_gives_up_claim_id_and_intent_together(deleting: bool, status: dict[str, Any]) -> None:
     decided = plan(down(status, deleting=deleting), NOW)
     assert decided.actions == ()
     assert decided.status is not None
     left = decided.status.dump()
-    gone = {"credits", "connectionID", "connectedAt", "intent", "token", "endpoint", "waiting", "metadataDigest"}
+    gone = {
+        "closing",
+        "credits",
+        "connectionID",
+        "connectedAt",
+        "intent",
+        "token",
+        "endpoint",
+        "waiting",
+        "metadataDigest",
+    }
     assert not gone & set(left)
     assert shown(decided.status) == ("Ready", "Disconnected")
     assert decided.status.phase == "Disconnected"
@@ -194,7 +226,11 @@ def test_a_missing_login_does_not_matter_on_the_way_down() -> None:
 
 
 def wanted_again(**changes: Any) -> Observation:
-    return observation(connection(status=UP), is_closing=True, **changes)
+    return observation(connection(status=CLOSING), **changes)
+
+
+def test_a_disconnect_that_was_recorded_is_not_taken_back() -> None:
+    assert plan(wanted_again(remote=remote("c1")), NOW) == Plan(actions=(Close(("c1",)),))
 
 
 def test_a_disconnect_that_was_begun_is_confirmed_before_anything_is_opened_again() -> None:
@@ -202,7 +238,8 @@ def test_a_disconnect_that_was_begun_is_confirmed_before_anything_is_opened_agai
     closed = wanted_again(remote=remote())
     assert plan(closed, NOW).actions == ()
     status = status_of(closed)
-    assert (status.credits, status.connection_id, status.phase) == (None, None, Phase.CONNECTING)
+    assert (status.credits, status.connection_id, status.closing) == (None, None, None)
+    assert status.phase is Phase.CONNECTING
     assert [entry.reason for entry in status.history or []] == ["Disconnected"]
     assert shown(status) == ("Reconciling", "Connecting")
 

@@ -70,6 +70,7 @@ UP: dict[str, Any] = {
     "token": TOKEN,
     "metadataDigest": "digest",
 }
+CLOSING = UP | {"closing": "c1"}
 REFUSED = {Reason.WORKFLOW_REFUSED: Trouble(Reason.WORKFLOW_REFUSED, "says Kubernetes", NOW + timedelta(seconds=9))}
 OVERDUE = {Reason.WORKFLOW_REFUSED: Trouble(Reason.WORKFLOW_REFUSED, "said Kubernetes", NOW - timedelta(seconds=1))}
 UNTRIED = replace(NO_CRON_JOBS, are_accepted=False, to_apply=(ORDERS,))
@@ -334,7 +335,8 @@ def test_nothing_is_closed_and_nothing_given_up_while_a_run_is_left(
 def test_a_refusal_to_end_them_holds_up_neither_secret_nor_credits(deleting: bool) -> None:
     seen = down(deleting=deleting, secret=INTACT, cron_jobs=LEFT, refusals=REFUSED, remote=remote("c1"))
     assert plan(seen, NOW).actions == (DeleteSecret("acme-makini"),)
-    assert plan(replace(seen, secret=NO_SECRET), NOW).actions == (Close(("c1",)),)
+    closing = down(CLOSING, deleting=deleting, cron_jobs=LEFT, refusals=REFUSED, remote=remote("c1"))
+    assert plan(closing, NOW).actions == (Close(("c1",)),)
     released = status_of(replace(seen, secret=NO_SECRET, remote=remote()))
     assert (released.credits, released.connection_id) == (None, None)
 
@@ -354,7 +356,8 @@ def test_a_secret_that_kubernetes_does_not_give_up_does_not_spare_them(deleting:
 @BOTH_WAYS
 @TROUBLED
 def test_a_bad_template_does_not_matter_on_the_way_down(deleting: bool, trouble: dict[str, Any]) -> None:
-    assert plan(down(deleting=deleting, remote=remote("c1"), **trouble), NOW).actions == (Close(("c1",)),)
+    seen = down(CLOSING, deleting=deleting, remote=remote("c1"), **trouble)
+    assert plan(seen, NOW).actions == (Close(("c1",)),)
 
 
 def test_duplicates_of_what_somebody_ended_are_closed_after_the_workflows() -> None:
@@ -398,5 +401,5 @@ def test_a_renamed_connection_is_disconnected_once_it_has_its_name_again(deletin
     assert decided.status is not None
     assert shown(decided.status) == ("Reconciling", "MarkerLost")
     assert (decided.status.phase, decided.status.connection_id) == ("Disconnecting", "c1")
-    again = down(decided.status.dump(), deleting=deleting, remote=remote("c1"))
-    assert plan(again, NOW).actions == (Close(("c1",)),)
+    closing = decided.status.dump() | {"closing": "c1"}
+    assert plan(down(closing, deleting=deleting, remote=remote("c1")), NOW).actions == (Close(("c1",)),)
