@@ -14,7 +14,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from makini_operator.sync.entities import Entity, find_entity
 from makini_operator.sync.errors import BadSettings, SyncError, Terminated
 from makini_operator.sync.plan import Wishes
 from makini_operator.sync.progress import Progress, terminal
+from makini_operator.sync.redact import log_unexpected
 from makini_operator.sync.report import Report, write_result
 from makini_operator.sync.times import parse_duration
 
@@ -165,9 +165,7 @@ def sync(**options: Any) -> None:
     except SyncError as error:
         report.fail(error)
     except Exception as error:  # noqa: BLE001 - before any entity is read: what the settings made a library say
-        # Without the error's own text, which may repeat a value that came from a Secret.
-        where = "".join(traceback.format_tb(error.__traceback__))
-        _logger.error("unexpected %s at\n%s", type(error).__name__, where)  # noqa: TRY400 - that would repeat it
+        log_unexpected(_logger, "before the first entity", error)
         report.fail(SyncError(f"unexpected {type(error).__name__} with these settings; the log says where"))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -18,6 +18,7 @@ from makini_operator.sync.listing import Listing, Proof
 from makini_operator.sync.load import Stamp, load
 from makini_operator.sync.plan import Plan, Wishes, loading_state, next_state, plan
 from makini_operator.sync.progress import Progress
+from makini_operator.sync.redact import log_unexpected
 from makini_operator.sync.report import EntityResult, Report
 from makini_operator.sync.rows import KEY, PARENT
 from makini_operator.sync.source import Source
@@ -92,9 +93,9 @@ class Run:
             return self._failed(result, error)
         except (OSError, sqlite3.Error) as error:
             return self._failed(result, SyncError(f"the scratch folder {self._job.scratch} fails: {error}"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is
             # A bug, or a library's: the run fails like any other, and the log has where.
-            logger.exception("%s: unexpected", entity.name)
+            log_unexpected(logger, entity.name, error)
             return self._failed(result, SyncError(f"unexpected {type(error).__name__}; the log says where"))
         else:
             result.result = "Succeeded"
