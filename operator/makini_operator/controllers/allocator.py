@@ -26,7 +26,8 @@ from makini_operator.kube.errors import Conflict, KubeError, NotFound, ReplyLost
 from makini_operator.kube.lease import LeadershipLost
 from makini_operator.lifecycle.pool_report import Holding, PoolFacts, account_trouble, pool_status, taken_over
 from makini_operator.resources.connection import Environment, MakiniConnection
-from makini_operator.resources.pool import POOL_FINALIZER, CreditPool, CreditPoolStatus
+from makini_operator.resources.pool import POOL_FINALIZER, CreditPool
+from makini_operator.resources.pool_status import CreditPoolStatus
 from makini_operator.resources.reasons import Reason
 
 _logger = logging.getLogger(__name__)

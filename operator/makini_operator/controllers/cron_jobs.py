@@ -13,7 +13,8 @@ from makini_operator.lifecycle.observation import CronJobsView, RunKind, Schedul
 from makini_operator.manifests import cron_job, sync, workflow
 from makini_operator.manifests.cron_job import CronJobRecord, TemplateError
 from makini_operator.manifests.ownership import digest, onto
-from makini_operator.resources.connection import MakiniConnection, Phase
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.sync import Sync
 from makini_operator.resources.workflow import Workflow

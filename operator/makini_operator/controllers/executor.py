@@ -26,7 +26,8 @@ from makini_operator.lifecycle.happenings import happenings
 from makini_operator.lifecycle.marker import Marker
 from makini_operator.lifecycle.observation import Observation, Trouble
 from makini_operator.makini import MakiniError, NewConnection, Rejected
-from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.pool import CreditPool
 from makini_operator.resources.reasons import Reason
 

@@ -18,7 +18,8 @@ from makini_operator.lifecycle.observation import Observation, PoolView, RemoteV
 from makini_operator.lifecycle.pool_report import account_trouble
 from makini_operator.manifests import secret
 from makini_operator.manifests.secret import SecretRecord
-from makini_operator.resources.connection import Environment, MakiniConnection, Phase
+from makini_operator.resources.connection import Environment, MakiniConnection
+from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.pool import CreditPool
 
 NOTHING_KNOWN = RemoteView(is_complete=False, ids=(), is_recorded_absent=False)

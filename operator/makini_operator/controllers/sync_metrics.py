@@ -10,7 +10,8 @@ from datetime import datetime
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from makini_operator.controllers.world import World
-from makini_operator.resources.connection import MakiniConnection, Phase
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.sync_status import SyncResult, SyncStatus
 
 RESULTS = {SyncResult.SUCCEEDED: "succeeded", SyncResult.FAILED: "failed", None: "none"}

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from makini_operator.controllers.world import World
 from makini_operator.lifecycle.token_report import is_short_lived
 from makini_operator.resources.conditions import find
-from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
 
 STATES = ("published", "rotating", "stuck", "short_lived")

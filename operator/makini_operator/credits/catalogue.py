@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from makini_operator.resources.pool import Deployment, Tier
+from makini_operator.resources.systems import Deployment, Tier
 
 _CLOUD = frozenset({Deployment.CLOUD})
 _ON_PREMISES = frozenset({Deployment.ON_PREMISES})

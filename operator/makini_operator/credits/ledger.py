@@ -23,7 +23,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from makini_operator.resources.pool import Strategy, Tier
+from makini_operator.resources.pool import Strategy
+from makini_operator.resources.systems import Tier
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from makini_operator.credits.catalogue import BUILT_IN, CatalogueEntry
 from makini_operator.resources.connection import Environment, System
-from makini_operator.resources.pool import Deployment, Pricing, Tier, Tiers
+from makini_operator.resources.pricing import Pricing, Tiers
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.systems import Deployment, Tier
 
 PUBLISHED_TIERS = {Tier.I: 1, Tier.II: 2, Tier.III: 4}
 PUBLISHED_ON_PREMISES_MULTIPLIER = 2

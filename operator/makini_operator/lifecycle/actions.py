@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from makini_operator.lifecycle.observation import Scheduled
-from makini_operator.resources.connection import MakiniConnectionStatus
-from makini_operator.resources.pool import Tier
+from makini_operator.resources.connection_status import MakiniConnectionStatus
+from makini_operator.resources.systems import Tier
 from makini_operator.resources.token import TargetKind
 
 

@@ -16,7 +16,8 @@ from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.steps import LOOK_AGAIN, connecting, held_up, secret_conflict, stuck, working
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import Claim, Environment, MakiniConnectionStatus, Phase, Waiting
+from makini_operator.resources.connection import Environment
+from makini_operator.resources.connection_status import Claim, MakiniConnectionStatus, Phase, Waiting
 from makini_operator.resources.reasons import Reason
 
 

@@ -28,13 +28,8 @@ from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.sharing import remaining_stores, withdrawal
 from makini_operator.lifecycle.steps import LOOK_AGAIN, marker_lost, refusal
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import (
-    CONNECTION_FINALIZER,
-    HISTORY_LIMIT,
-    HistoryEntry,
-    MakiniConnectionStatus,
-    Phase,
-)
+from makini_operator.resources.connection import CONNECTION_FINALIZER
+from makini_operator.resources.connection_status import HISTORY_LIMIT, HistoryEntry, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
 
 _NEVER_WRITTEN = -1

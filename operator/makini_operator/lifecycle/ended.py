@@ -9,7 +9,7 @@ from makini_operator.lifecycle.down import children_to_remove, closed_facts
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.resources.conditions import find
-from makini_operator.resources.connection import MakiniConnectionStatus, Phase
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 
 

@@ -12,7 +12,7 @@ from makini_operator.lifecycle.sync_report import in_words
 from makini_operator.lifecycle.token_report import is_short_lived
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import find
-from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
 from makini_operator.resources.sync_status import SyncResult
 from makini_operator.resources.token_status import Previous

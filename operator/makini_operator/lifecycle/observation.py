@@ -14,7 +14,7 @@ from enum import Enum, StrEnum, auto
 from makini_operator.credits.ledger import Grant
 from makini_operator.credits.queue import Notice
 from makini_operator.resources.connection import MakiniConnection
-from makini_operator.resources.pool import Pricing
+from makini_operator.resources.pricing import Pricing
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.token import RestartTarget
 

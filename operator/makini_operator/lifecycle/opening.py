@@ -10,7 +10,7 @@ from makini_operator.lifecycle.observation import Observation, PoolView, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.steps import LOOK_AGAIN, connecting, held_up
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import Claim, Intent, Phase
+from makini_operator.resources.connection_status import Claim, Intent, Phase
 from makini_operator.resources.reasons import Reason
 
 

@@ -11,18 +11,18 @@ from makini_operator.credits.ledger import Decision
 from makini_operator.lifecycle.observation import Trouble
 from makini_operator.lifecycle.words import connections_in_words, credits_in_words
 from makini_operator.resources.conditions import Finding, finding, merge
-from makini_operator.resources.pool import (
+from makini_operator.resources.pool import CreditPool
+from makini_operator.resources.pool_status import (
     AccountStatus,
-    CreditPool,
     CreditPoolStatus,
     LedgerStatus,
     NamespaceBooks,
     PoolConnections,
     PoolCredits,
-    Tier,
     TierBooks,
 )
 from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.systems import Tier
 
 _Key = TypeVar("_Key")
 

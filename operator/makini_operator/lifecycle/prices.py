@@ -9,7 +9,7 @@ from makini_operator.lifecycle.actions import Plan
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import Condition
-from makini_operator.resources.connection import Claim
+from makini_operator.resources.connection_status import Claim
 from makini_operator.resources.reasons import ConditionType
 
 

@@ -16,7 +16,8 @@ from makini_operator.lifecycle.sync_report import syncs_healthy
 from makini_operator.lifecycle.token_report import token_ready
 from makini_operator.lifecycle.words import credits_in_words
 from makini_operator.resources.conditions import Finding, find, finding, merge
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 
 

@@ -15,7 +15,7 @@ from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.lifecycle.requests import handled, revocation_request
 from makini_operator.lifecycle.steps import connecting
-from makini_operator.resources.connection import Phase
+from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.reasons import Reason
 
 

@@ -18,7 +18,8 @@ from makini_operator.lifecycle.requests import handled, rotation_request
 from makini_operator.lifecycle.steps import refusal
 from makini_operator.lifecycle.token_times import overlap, times
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.token import RestartTarget
 from makini_operator.resources.token_status import Previous, RotationProgress, Why

@@ -28,7 +28,7 @@ from makini_operator.lifecycle.steps import LOOK_AGAIN, held_up, marker_lost, re
 from makini_operator.lifecycle.syncs import requests_handled, start_chores, sync_failure, sync_statuses
 from makini_operator.lifecycle.token_times import TokenTimes, times
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import Phase
+from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.token_status import TokenStatus
 

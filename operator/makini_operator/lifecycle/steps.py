@@ -8,7 +8,7 @@ from typing import Any
 from makini_operator.lifecycle.actions import Plan
 from makini_operator.lifecycle.observation import Observation, Trouble
 from makini_operator.lifecycle.report import Progress, Report, tell
-from makini_operator.resources.connection import MakiniConnectionStatus, Phase
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
 
 LOOK_AGAIN = timedelta(seconds=15)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from makini_operator.resources.conditions import Finding, finding
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus, Phase
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 from makini_operator.resources.sync_status import SyncResult, SyncStatus
 

@@ -14,7 +14,8 @@ from makini_operator.lifecycle.requests import handled, sync_request
 from makini_operator.lifecycle.steps import refusal
 from makini_operator.lifecycle.sync_report import failing, in_words, why_failing
 from makini_operator.resources.conditions import timestamp
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.sync import SyncFailures
 from makini_operator.resources.sync_status import MESSAGE_LIMIT, SyncResult, SyncStatus

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from makini_operator.lifecycle.token_times import SHORT_LIFE
 from makini_operator.resources.conditions import Finding, finding
-from makini_operator.resources.connection import MakiniConnectionStatus, Phase
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 from makini_operator.resources.token_status import Previous, TokenStatus
 

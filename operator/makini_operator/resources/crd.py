@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from makini_operator.resources.base import GROUP, VERSION, Model
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionSpec, MakiniConnectionStatus
-from makini_operator.resources.pool import CreditPool, CreditPoolSpec, CreditPoolStatus
+from makini_operator.resources.connection import MakiniConnection, MakiniConnectionSpec
+from makini_operator.resources.connection_status import MakiniConnectionStatus
+from makini_operator.resources.pool import CreditPool, CreditPoolSpec
+from makini_operator.resources.pool_status import CreditPoolStatus
 
 Schema = dict[str, Any]
 

@@ -14,7 +14,8 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field
 
 from makini_operator.resources.base import API_VERSION, Model, ObjectMeta, SecretRef, cel, discreet, rule
-from makini_operator.resources.conditions import Condition
+from makini_operator.resources.pool_status import CreditPoolStatus
+from makini_operator.resources.pricing import Pricing
 from makini_operator.resources.selector import LabelSelector
 
 POOL_FINALIZER = "makini.io/in-use"
@@ -40,36 +41,6 @@ AccountURL = Annotated[
                 "must not contain a user, a query or a fragment: credentials belong in the Secret "
                 "that credentialsSecretRef names",
             ),
-        ),
-    ),
-]
-
-
-class Deployment(StrEnum):
-    """Where the customer runs the system; on-premises costs more."""
-
-    CLOUD = "Cloud"
-    ON_PREMISES = "OnPremises"
-
-
-class Tier(StrEnum):
-    """Makini's three price classes."""
-
-    I = "I"  # noqa: E741 - Makini's own name
-    II = "II"
-    III = "III"
-
-
-SystemName = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=63,
-        json_schema_extra=cel(
-            rule(
-                "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-                "must be a system's name in lower-case letters, digits and '-', for example sap-s4hana",
-            )
         ),
     ),
 ]
@@ -104,50 +75,6 @@ class Account(Model):
     def effective_url(self) -> str:
         """The URL in force: what the spec says, else Makini's."""
         return self.url or DEFAULT_ACCOUNT_URL
-
-
-TierPrice = Annotated[int, Field(ge=0, le=1000, json_schema_extra={"format": "int32"})]
-
-
-class Tiers(Model):
-    """Credits per tier; what is absent keeps Makini's published price."""
-
-    I: TierPrice | None = Field(  # noqa: E741 - Makini's own name
-        default=None, alias="I", description="Credits of a tier I connection. Default: 1."
-    )
-    II: TierPrice | None = Field(default=None, alias="II", description="Credits of a tier II connection. Default: 2.")
-    III: TierPrice | None = Field(
-        default=None, alias="III", description="Credits of a tier III connection. Default: 4."
-    )
-
-
-class SystemPrice(Model):
-    """One system that this pool adds to the built-in catalogue, or prices differently."""
-
-    name: SystemName = Field(description="Name of the system, as in a connection's spec.system.name.")
-    tier: Tier = Field(description="Price class: I, II or III.")
-    deployments: Annotated[list[Deployment], Field(min_length=1, max_length=2)] = Field(
-        description="Where this system may run: Cloud, OnPremises, or both.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-
-
-class Pricing(Model):
-    """What connections cost in this pool; absent parts follow Makini's published scheme."""
-
-    tiers: Tiers | None = Field(default=None, description="Credits per tier. Default: I 1, II 2, III 4.")
-    on_premises_multiplier: int | None = Field(
-        default=None,
-        ge=1,
-        le=10,
-        description="An on-premises system costs this many times its tier. Default: 2.",
-        json_schema_extra={"format": "int32"},
-    )
-    systems: Annotated[list[SystemPrice], Field(max_length=200)] | None = Field(
-        default=None,
-        description="Systems added to the built-in catalogue, or overriding it. Applies to new grants only.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    )
 
 
 class Strategy(StrEnum):
@@ -233,91 +160,6 @@ class CreditPoolSpec(Model):
     def strategy(self) -> Strategy:
         """The queueing strategy in force."""
         return self.queueing.strategy if self.queueing else Strategy.BEST_EFFORT_FIFO
-
-
-class AccountStatus(Model):
-    """One Makini account as its API reports it."""
-
-    id: str | None = Field(
-        default=None,
-        max_length=253,
-        description="Identity of the account. If Secret or URL later lead to another account, nothing is touched.",
-    )
-    owned: int | None = Field(
-        default=None, description="Connections there that this installation opened, at the last listing."
-    )
-    unowned: int | None = Field(
-        default=None, description="Connections there that somebody else opened, at the last listing."
-    )
-
-
-class PoolCredits(Model):
-    """The pool's books, in credits."""
-
-    total: int = Field(description="Credits bought: spec.credits.")
-    held: int = Field(description="Credits held by connections.")
-    available: int = Field(description="Credits that can still be granted, overage included.")
-    overage: int | None = Field(default=None, description="Credits held beyond spec.credits; absent: none.")
-    waiting: int = Field(description="Credits that waiting connections need.")
-
-
-class PoolConnections(Model):
-    """The pool's books, in connections."""
-
-    holding: int = Field(description="Connections that hold credits or are open at Makini.")
-    waiting: int = Field(description="Connections that wait for credits.")
-
-
-class TierBooks(Model):
-    """What one tier holds."""
-
-    tier: Tier = Field(description="Price class.")
-    connections: int = Field(description="Connections of this tier that hold credits.")
-    credits: int = Field(description="Credits that they hold.")
-
-
-class NamespaceBooks(Model):
-    """What one namespace holds."""
-
-    name: str = Field(max_length=63, description="The namespace.")
-    connections: int = Field(description="Its connections that hold credits.")
-    credits: int = Field(description="Credits that they hold.")
-
-
-class LedgerStatus(Model):
-    """Who writes this pool's books; see docs/architecture.md."""
-
-    holder: str | None = Field(default=None, max_length=64, description="Incarnation of the operator that leads.")
-    epoch: int | None = Field(default=None, description="Number of take-overs so far, for people.")
-    sequence: int | None = Field(default=None, description="Number of commits so far, for people.")
-
-
-class CreditPoolStatus(Model):
-    """What the operator found and did."""
-
-    observed_generation: int | None = Field(
-        default=None, description="The generation that this status describes.", json_schema_extra={"format": "int64"}
-    )
-    conditions: Annotated[list[Condition], Field(max_length=16)] | None = Field(
-        default=None,
-        description="Ready, and what stands behind it.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-    )
-    account: AccountStatus | None = Field(default=None, description="The account as Makini reports it.")
-    sandbox: AccountStatus | None = Field(default=None, description="The sandbox account as it reports itself.")
-    credits: PoolCredits | None = Field(default=None, description="Credits: total, held, available, waiting.")
-    connections: PoolConnections | None = Field(default=None, description="Connections: holding, waiting.")
-    tiers: Annotated[list[TierBooks], Field(max_length=3)] | None = Field(
-        default=None,
-        description="What each tier holds.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["tier"]},
-    )
-    namespaces: Annotated[list[NamespaceBooks], Field(max_length=10)] | None = Field(
-        default=None,
-        description="What the ten largest namespaces hold.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    )
-    ledger: LedgerStatus | None = Field(default=None, description="Who keeps these books.")
 
 
 class CreditPool(Model):

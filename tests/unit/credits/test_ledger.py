@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makini_operator.credits.ledger import Decision, Obstacle, Request, Snapshot, counted, decide, in_order
-from makini_operator.resources.pool import Strategy, Tier
+from makini_operator.resources.pool import Strategy
+from makini_operator.resources.systems import Tier
 
 
 def request(

@@ -7,8 +7,9 @@ import pytest
 from makini_operator.credits.catalogue import BUILT_IN
 from makini_operator.credits.price import NotOffered, Price, price, tier_prices
 from makini_operator.resources.connection import Environment, System
-from makini_operator.resources.pool import Deployment, Pricing, Tier
+from makini_operator.resources.pricing import Pricing
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.systems import Deployment, Tier
 
 ACME_ERP: dict[str, Any] = {"systems": [{"name": "acme-erp", "tier": "II", "deployments": ["Cloud", "OnPremises"]}]}
 ECC_AS_CLOUD: dict[str, Any] = {"systems": [{"name": "sap-ecc", "tier": "I", "deployments": ["Cloud"]}]}

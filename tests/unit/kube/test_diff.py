@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.lifecycle.builders import CLAIM, TOKEN
 
 from makini_operator.kube.diff import merge_patch, status_changes
-from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 
 VALUES = st.recursive(
     st.integers(0, 3) | st.text("ab", max_size=2) | st.booleans() | st.lists(st.integers(0, 2), max_size=2),

@@ -18,9 +18,10 @@ from makini_operator.lifecycle.observation import (
 )
 from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.conditions import Condition, find
-from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus
-from makini_operator.resources.pool import Tier
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.systems import Tier
 
 NOW = datetime(2025, 3, 1, 12, 0, 0, tzinfo=UTC)
 EARLIER = "2025-02-01T00:00:00Z"

@@ -49,7 +49,8 @@ from makini_operator.lifecycle.observation import (
 from makini_operator.lifecycle.plan import plan
 from makini_operator.lifecycle.requests import REVOKE, ROTATE
 from makini_operator.lifecycle.rotation import attempt_of, progress_of
-from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection, MakiniConnectionStatus, Phase
+from makini_operator.resources.connection import CONNECTION_FINALIZER, MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import Reason
 from makini_operator.resources.token import RestartTarget, TargetKind
 

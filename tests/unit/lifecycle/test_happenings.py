@@ -7,7 +7,7 @@ import pytest
 from tests.unit.lifecycle.builders import CLAIM, EARLIER, INTENT, TOKEN
 
 from makini_operator.lifecycle.happenings import happenings
-from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 
 UP: dict[str, Any] = {"credits": CLAIM, "connectionID": "c1", "token": TOKEN}
 

@@ -29,7 +29,7 @@ from tests.unit.lifecycle.builders import (
 from makini_operator.lifecycle.actions import Close, DeleteSecret, ListAccount, Plan, RemoveFinalizer
 from makini_operator.lifecycle.observation import Observation, SecretState
 from makini_operator.lifecycle.plan import plan
-from makini_operator.resources.connection import Phase
+from makini_operator.resources.connection_status import Phase
 
 UP: dict[str, Any] = {"credits": CLAIM, "connectionID": "c1", "connectedAt": EARLIER, "token": TOKEN}
 CLOSING = UP | {"closing": "c1"}

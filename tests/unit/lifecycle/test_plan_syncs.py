@@ -43,7 +43,7 @@ from makini_operator.lifecycle.observation import (
 )
 from makini_operator.lifecycle.plan import plan
 from makini_operator.resources.conditions import Condition, find, timestamp
-from makini_operator.resources.connection import MakiniConnectionStatus
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
 from makini_operator.resources.sync_status import SyncStatus
 

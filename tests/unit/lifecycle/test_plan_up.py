@@ -50,7 +50,7 @@ from makini_operator.lifecycle.actions import (
 from makini_operator.lifecycle.observation import Observation, SecretState
 from makini_operator.lifecycle.plan import plan
 from makini_operator.lifecycle.steps import LOOK_AGAIN
-from makini_operator.resources.pool import Tier
+from makini_operator.resources.systems import Tier
 
 ASK = RequestCredits(4, Tier.III)
 CLAIMED = connection(status={"credits": CLAIM, "intent": INTENT})

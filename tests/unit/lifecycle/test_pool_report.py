@@ -19,8 +19,10 @@ from makini_operator.lifecycle.pool_report import (
     taken_over,
 )
 from makini_operator.resources.conditions import find
-from makini_operator.resources.pool import AccountStatus, CreditPool, Tier
+from makini_operator.resources.pool import CreditPool
+from makini_operator.resources.pool_status import AccountStatus
 from makini_operator.resources.reasons import ConditionType, Reason
+from makini_operator.resources.systems import Tier
 
 ACCOUNT = AccountFacts(identity="acme-account", owned=2, unowned=1, trouble=None)
 NOBODY = AccountFacts(identity=None, owned=0, unowned=0, trouble=None)

@@ -10,7 +10,7 @@ from tests.unit.lifecycle.builders import CLAIM, INTENT, NOW, TOKEN, connection
 
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.resources.conditions import find
-from makini_operator.resources.connection import Claim, MakiniConnectionStatus, Phase
+from makini_operator.resources.connection_status import Claim, MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 
 DONE = Report(Phase.ACTIVE, Progress.DONE, Reason.CONNECTED, "connected")

@@ -8,7 +8,7 @@ from tests.unit.lifecycle.builders import NOW, TOKEN, connection
 from makini_operator.lifecycle.happenings import happenings
 from makini_operator.lifecycle.report import Progress, Report, tell
 from makini_operator.resources.conditions import Condition, find
-from makini_operator.resources.connection import MakiniConnectionStatus, Phase
+from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
 
 ROTATION = {"attempt": 1, "reason": "Due", "startedAt": "2025-03-01T12:00:00Z"}

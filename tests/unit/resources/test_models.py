@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 from tests.unit.lifecycle.builders import CLAIM, SPEC, TOKEN, connection
 
-from makini_operator.resources.connection import MakiniConnection, MakiniConnectionStatus
+from makini_operator.resources.connection import MakiniConnection
+from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.pool import DEFAULT_ACCOUNT_URL, CreditPool
 
 POOL = {"credits": 12, "account": {"credentialsSecretRef": {"name": "makini-account"}}}
