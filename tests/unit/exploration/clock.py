@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from makini_operator.controllers import allocator, notes, reconciler
+from makini_operator.controllers import allocator, notes, reconciler, take_over
 
 STEP = timedelta(minutes=3)
 
@@ -27,11 +27,12 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
 
     for module in (allocator, notes, reconciler):
         patch.setattr(module, "datetime", Fast)
-    patch.setattr(allocator, "asyncio", _WithoutLoop)
+    for module in (allocator, take_over):
+        patch.setattr(module, "asyncio", _WithoutLoop)
 
 
 class _WithoutLoop:
-    """What the allocator takes from asyncio, for tasks that are resumed by hand: no pauses, one thing after another."""
+    """What these take from asyncio, for tasks that are resumed by hand: no pauses, one thing after another."""
 
     Event = asyncio.Event
 

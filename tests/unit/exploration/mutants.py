@@ -15,10 +15,11 @@ import pytest
 from tests.unit.exploration.cluster import Cluster
 from tests.unit.exploration.moves import Move
 
-from makini_operator.controllers import reconciler
+from makini_operator.controllers import reconciler, take_over
 from makini_operator.controllers.account_index import AccountIndex
 from makini_operator.controllers.allocator import Allocator
 from makini_operator.controllers.observer import Observer
+from makini_operator.controllers.tally import Tally
 from makini_operator.controllers.wiring import Wiring
 from makini_operator.controllers.world import World
 from makini_operator.credits import ledger
@@ -59,7 +60,7 @@ def _no_holder_check(patch: Patch) -> None:
 
 
 def _no_touch(patch: Patch) -> None:
-    patch.setattr(Allocator, "_touch", _nothing)
+    patch.setattr(take_over, "_touch", _nothing)
 
 
 def _no_list(patch: Patch) -> None:
@@ -79,8 +80,8 @@ def _store_goes_back(patch: Patch) -> None:
 
 
 def _snapshots(patch: Patch, change: Callable[[ledger.Snapshot, Any], ledger.Snapshot]) -> None:
-    real = Allocator._snapshot
-    patch.setattr(Allocator, "_snapshot", lambda self, pool: change(real(self, pool), pool))
+    real = Tally.snapshot
+    patch.setattr(Tally, "snapshot", lambda self, pool: change(real(self, pool), pool))
 
 
 def _grants_not_counted(patch: Patch) -> None:
@@ -92,7 +93,7 @@ def _grants_not_counted(patch: Patch) -> None:
 
 
 def _alive_not_counted(patch: Patch) -> None:
-    patch.setattr(Allocator, "_alive", lambda *_: {})
+    patch.setattr(Tally, "_alive", lambda *_: {})
 
 
 def _stored_number(patch: Patch) -> None:
@@ -117,20 +118,20 @@ def _commit_ignored(patch: Patch) -> None:
 
 
 def _any_version(patch: Patch) -> None:
-    patch.setattr(Allocator, "grant_for", lambda self, c: self._grants.get(c.metadata.uid))
+    patch.setattr(Allocator, "grant_for", lambda self, c: self._tally.grants.get(c.metadata.uid))
     _kept_until_claimed(patch)
 
 
 def _kept_until_claimed(patch: Patch) -> None:
-    def forget(self: Allocator) -> None:
-        for uid in list(self._grants):
+    def forget(self: Tally) -> None:
+        for uid in list(self.grants):
             connection = self._world.connections.get(uid)
             if connection is None or connection.status.credits:
-                del self._grants[uid]
-        for uid in [uid for uid in self._requests if self._is_pointless(uid)]:
-            del self._requests[uid]
+                del self.grants[uid]
+        for uid in [uid for uid in self.requests if self._is_pointless(uid)]:
+            del self.requests[uid]
 
-    patch.setattr(Allocator, "_forget_what_was_seen", forget)
+    patch.setattr(Tally, "forget_what_was_seen", forget)
 
 
 def _forgotten_when_sent(patch: Patch) -> None:
@@ -139,7 +140,7 @@ def _forgotten_when_sent(patch: Patch) -> None:
     def grant_for(self: Allocator, connection: Any) -> Any:
         grant = real(self, connection)
         if grant:
-            del self._grants[grant.uid]
+            del self._tally.grants[grant.uid]
             self.wake()
         return grant
 
