@@ -192,6 +192,36 @@ def test_a_full_run_reads_everything(world: World) -> None:
     world.until(lambda: world.get("acme")["status"].get("handled", {}).get("fullSyncAt"))
 
 
+def test_requests_are_done_one_after_another_also_when_they_have_the_same_value(world: World) -> None:
+    connected(world)
+    at = datetime.now(UTC)
+    for what in ("sync", "full-sync"):
+        ask(world, what, at=at)
+    (first,) = world.until(lambda: listed(world, "jobs"))
+    pod_of(world, first)
+    handled = world.get("acme")["status"].get("handled", {})
+    assert not {"syncAt", "fullSyncAt"} <= set(handled)
+    end(world, first, code=0, message=result(read=1))
+    jobs = world.until(lambda: found if len(found := listed(world, "jobs")) == 2 else None)
+    switches = ["--full" in job["spec"]["template"]["spec"]["containers"][0]["args"] for job in jobs]
+    assert sorted(switches) == [False, True]
+    handled = world.until(lambda: found if len(found := world.get("acme")["status"]["handled"]) == 2 else None)
+    assert handled == {"syncAt": at.isoformat(), "fullSyncAt": at.isoformat()}
+
+
+def test_a_run_that_has_not_ended_keeps_any_number_of_requests_back(world: World) -> None:
+    connected(world)
+    first = new_run(world)
+    for _ in range(3):
+        last = ask(world)
+    world.patch("acme", {"metadata": {"plan": "gold"}})
+    world.until_ready("acme")
+    assert [job["metadata"]["uid"] for job in listed(world, "jobs")] == [first["metadata"]["uid"]]
+    end(world, first, code=0, message=result(read=1))
+    world.until(lambda: world.get("acme")["status"]["handled"]["syncAt"] == last)
+    assert len(listed(world, "jobs")) == 2
+
+
 def test_an_old_request_starts_nothing(world: World) -> None:
     connected(world)
     ask(world, at=datetime.now(UTC) - timedelta(days=1))

@@ -1,11 +1,15 @@
 """`connected: false` that is taken back while the disconnect is under way."""
 
+import json
 import os
 import signal
 
 import pytest
+import yaml
+from tests.cluster.fixtures_operator import World
 from tests.cluster.proxied import proxied
 from tests.harness import Rig, Sandbox
+from tests.harness.rig import ROOT
 from tests.localkube.waiting import wait_until
 
 
@@ -44,3 +48,32 @@ def test_a_disconnect_that_is_taken_back_is_not_taken_for_somebody_elses(
         assert [(entry["connectionID"], entry["reason"]) for entry in status["history"]] == [(former, "Disconnected")]
         assert [row["key"] for row in sandbox.connections()] == [status["connectionID"]]
         assert sandbox.accepts(world.secret("cmms-makini")["token"])
+
+
+def test_definitions_that_are_older_than_the_operator_do_not_hold_up_a_disconnect(world: World) -> None:
+    """The API server drops `status.closing` then."""
+    world.make_pool()
+    world.apply(world.connection("cmms"))
+    world.until_ready("cmms")
+    older = yaml.safe_load((ROOT / "crds/makiniconnections.yaml").read_text())
+    del older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["closing"]
+    try:
+        world.apply(older)
+        world.until(lambda: closing_is_dropped(world))
+        world.patch("cmms", {"connected": False})
+        world.until_reason("cmms", "Disconnected")
+        assert world.sandbox.connections() == []
+        assert "apply crds/" in world.rig.operator.text()
+    finally:
+        world.rig.install()
+        world.until(lambda: not closing_is_dropped(world))
+
+
+def closing_is_dropped(world: World) -> bool:
+    """Whether the API server drops that field; a dry run shows it."""
+    patch = json.dumps({"status": {"closing": "probe"}})
+    shown = world.kubectl(
+        *("patch", "mconn", "cmms", "-n", world.namespace, "--subresource=status", "--type=merge", "-p", patch),
+        *("--dry-run=server", "-o", "jsonpath={.status.closing}"),
+    )
+    return not shown.stdout

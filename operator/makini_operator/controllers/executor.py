@@ -51,7 +51,7 @@ class Executor:
             actions.TryCronJobs: self._try_cron_jobs,
             actions.ApplyCronJob: self._apply_cron_job,
             actions.DeleteCronJob: self._delete_cron_job,
-            actions.StartSyncs: self._start_syncs,
+            actions.StartSync: self._start_sync,
             actions.ApplyEgress: self._apply_egress,
             actions.RemoveEgress: self._remove_egress,
             actions.EndRuns: self._end_runs,
@@ -70,7 +70,10 @@ class Executor:
         changes = status_changes(connection.status, status)
         if not changes:
             return False
-        await self._patch(connection, {"status": changes}, subresource="status")
+        written = await self._patch(connection, {"status": changes}, subresource="status")
+        note.closing_unkept = status.closing is not None and written.closing is None
+        if note.closing_unkept:
+            _logger.warning("status.closing is not kept: the definitions are older than this operator; apply crds/")
         intent = status.intent
         if intent and intent != connection.status.intent and intent.incarnation == self._world.incarnation:
             note.fresh_attempt = intent.attempt
@@ -90,7 +93,10 @@ class Executor:
         await self._patch(o.connection, {"metadata": {"finalizers": finalizers}})
         return False
 
-    async def _patch(self, connection: MakiniConnection, changes: Object, *, subresource: str | None = None) -> None:
+    async def _patch(
+        self, connection: MakiniConnection, changes: Object, *, subresource: str | None = None
+    ) -> MakiniConnectionStatus:
+        """Returns what was stored."""
         meta = connection.metadata
         written = await self._world.api.patch(
             CONNECTIONS,
@@ -101,7 +107,8 @@ class Executor:
             version=meta.resource_version,
             subresource=subresource,
         )
-        self._world.take_connection(written)
+        stored = self._world.take_connection(written)
+        return stored.status if stored else connection.status
 
     async def _request_credits(self, action: actions.RequestCredits, o: Observation, _: Note) -> bool:
         allocator, _pool = self._led_pool(o)
@@ -209,9 +216,9 @@ class Executor:
         await self._keepers.cron_jobs.remove(o.connection, action.found)
         return True
 
-    async def _start_syncs(self, action: actions.StartSyncs, o: Observation, note: Note) -> bool:
-        await self._keepers.sync_runs.start(o.connection, action.names, action.request, is_full=action.is_full)
-        note.syncs_started(action.request)
+    async def _start_sync(self, action: actions.StartSync, o: Observation, note: Note) -> bool:
+        await self._keepers.sync_runs.start(o.connection, action.run)
+        note.started_syncs.add(action.run)
         return True
 
     async def _apply_egress(self, _: actions.ApplyEgress, o: Observation, __: Note) -> bool:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from makini_operator.controllers.accounts import CredentialsMissing, trouble_of
 from makini_operator.controllers.workqueue import backoff
 from makini_operator.lifecycle.observation import Trouble
+from makini_operator.lifecycle.sync_view import AskedRun
 from makini_operator.makini import ConnectionToken, MakiniError, OutcomeUnknown
 from makini_operator.manifests.secret import SecretRecord
 from makini_operator.resources.connection import MakiniConnection
@@ -20,7 +21,6 @@ from makini_operator.resources.reasons import Reason
 
 REFUSAL_RETRY = timedelta(seconds=15)
 """How soon to try again what the API server has refused: a policy or a quota may have changed."""
-_REQUESTS = 4
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=1), timedelta(minutes=2)
 
 
@@ -56,8 +56,10 @@ class Note:
     """Connection id, and digest of the metadata that was sent for it."""
     accepted_cron_jobs: str = ""
     """Digest of the CronJobs that the API server has accepted in a dry run."""
-    started_syncs: list[str] = field(default_factory=list)
-    """Values of request annotations for which runs of syncs were started; the newest few."""
+    started_syncs: set[AskedRun] = field(default_factory=set)
+    """Runs that were started because somebody asked for them, while they are asked for."""
+    closing_unkept: bool = False
+    """The API server has dropped `status.closing`: its definition is older."""
     last_words: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By sync: uid of its last run's Job, and what its pod said."""
     without_runs: tuple[int, bool] | None = None
@@ -111,10 +113,6 @@ class Note:
     def previous_works(self, connection_id: str | None, attempt: int) -> bool | None:
         """Whether the token before this one was accepted when Makini was asked; None: it was not asked."""
         return self.probed[2] if self.probed and self.probed[:2] == (connection_id, attempt) else None
-
-    def syncs_started(self, request: str) -> None:
-        """Runs were started for this request."""
-        self.started_syncs = [*self.started_syncs, request][-_REQUESTS:]
 
     def run_said(self, sync: str, job_uid: str) -> str | None:
         """What the pod of this run of a sync said; None: it was not asked."""

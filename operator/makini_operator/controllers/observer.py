@@ -14,8 +14,9 @@ from makini_operator.controllers.rollouts import Rollouts
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import SECRETS
 from makini_operator.kube.errors import NotFound
-from makini_operator.lifecycle.observation import Observation, PoolView, RemoteView, SecretView, SyncsView, Trouble
+from makini_operator.lifecycle.observation import Observation, PoolView, RemoteView, SecretView, Trouble
 from makini_operator.lifecycle.pool_report import account_trouble
+from makini_operator.lifecycle.sync_view import SyncsView
 from makini_operator.manifests import secret
 from makini_operator.manifests.secret import SecretRecord
 from makini_operator.resources.connection import Environment, MakiniConnection
@@ -62,6 +63,7 @@ class Observer:
             endpoint=endpoint,
             metadata_digest=metadata_digest(connection),
             metadata_at_makini=_metadata_at_makini(connection, note),
+            may_record_closing=not note.closing_unkept,
             previous_works=note.previous_works(connection.status.connection_id, secret_view.attempt),
             readers=self._keepers.readers.look(connection),
             stores=await self._keepers.stores.look(connection, secret_view, is_ending=is_ending),

@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.world import World
 from makini_operator.kube.api import CRON_JOBS, JOBS, PODS, Object
-from makini_operator.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
-from makini_operator.lifecycle.observation import SyncRun, SyncsView
+from makini_operator.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from makini_operator.lifecycle.requests import is_still_asked
+from makini_operator.lifecycle.sync_view import AskedRun, SyncRun, SyncsView
 from makini_operator.lifecycle.syncs import is_worth_asking
 from makini_operator.manifests import sync, sync_run
 from makini_operator.manifests.sync_run import RunRecord
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.reasons import Reason
+from makini_operator.resources.sync_status import SyncStatus
 
 _logger = logging.getLogger(__name__)
 
@@ -34,35 +36,51 @@ class SyncRuns:
         if not names:
             return SyncsView()
         found = {cron.metadata.name: cron for cron in self._world.children.cron_jobs_of(connection.metadata.uid)}
-        last, waiting, again = {}, {}, []
+        last: dict[str, SyncRun] = {}
+        waiting: dict[str, str] = {}
+        again, busy = [], set()
         for name, cron_job in names.items():
+            before = next((status for status in connection.status.syncs or [] if status.name == name), None)
             runs = self._world.children.sync_runs_of(found[cron_job].metadata.uid) if cron_job in found else []
             ended = max((run for run in runs if run.finished_at), key=_by_end, default=None)
             if ended is not None:
-                last[name] = await self._told(connection, name, ended, note)
+                last[name] = await self._told(connection, before, name, ended, note)
+            if any(run.finished_at is None for run in runs):
+                busy.add(name)
             idle = min((run for run in runs if _has_not_begun(run)), key=_by_due, default=None)
-            patience = self._world.sync_begin_within
-            if idle is not None and idle.due_at + patience <= datetime.now(UTC):
-                waiting[name] = sync_run.awaited(await self._pods(connection, idle))
-            if idle is not None:
-                again.append(max(idle.due_at + patience, datetime.now(UTC) + LOOK_AGAIN))
-        note.forget_runs(names)
-        started = tuple(note.started_syncs)
-        return SyncsView(names, last, waiting, look_again_at=min(again, default=None), started=started)
-
-    async def start(self, connection: MakiniConnection, names: tuple[str, ...], request: str, *, is_full: bool) -> None:
-        """Make a Job for each of these syncs, unless this request has one already. Raises `ChildRefused`."""
-        namespace = connection.metadata.namespace
-        for name in names:
-            try:
-                stored = await self._world.api.get(CRON_JOBS, namespace, sync.sync_name(connection, name))
-                await self._world.api.create(JOBS, namespace, sync.run_now(stored, request, is_full=is_full))
-                _logger.info("%s/%s: sync %s started as asked", namespace, connection.metadata.name, name)
-            except (AlreadyExists, NotFound):
+            if idle is None:
                 continue
-            except (Forbidden, Invalid) as error:
-                message = f"sync {name} cannot be started now: {error.said}"
-                raise ChildRefused(Reason.SYNC_REFUSED, message) from None
+            overdue = datetime.now(UTC) - self._world.sync_begin_within
+            if idle.due_at <= overdue:
+                words = sync_run.awaited(await self._pods(connection, idle), idle, since=overdue)
+                waiting |= {name: words} if words else {}
+            again.append(max(idle.due_at + self._world.sync_begin_within, datetime.now(UTC) + LOOK_AGAIN))
+        note.forget_runs(names)
+        note.started_syncs = {run for run in note.started_syncs if is_still_asked(connection, run)}
+        return SyncsView(
+            cron_jobs=names,
+            last=last,
+            waiting=waiting,
+            look_again_at=min(again, default=None),
+            busy=frozenset(busy),
+            started=frozenset(note.started_syncs),
+        )
+
+    async def start(self, connection: MakiniConnection, run: AskedRun) -> None:
+        """Make a Job for this run, unless there is one already. Raises `ChildRefused`, `Conflict`."""
+        namespace, name = connection.metadata.namespace, sync.sync_name(connection, run.sync)
+        try:
+            stored = await self._world.api.get(CRON_JOBS, namespace, name)
+            written = await self._world.api.create(JOBS, namespace, sync.run_now(stored, run))
+        except AlreadyExists:
+            return
+        except NotFound as error:  # the CronJob was deleted a moment ago: it is made again first
+            raise Conflict(str(error)) from None
+        except (Forbidden, Invalid) as error:
+            message = f"sync {run.sync} cannot be started now: {error.said}"
+            raise ChildRefused(Reason.SYNC_REFUSED, message) from None
+        self._world.children.take_sync_run(written)
+        _logger.info("%s/%s: sync %s started as asked", namespace, connection.metadata.name, run.sync)
 
     async def _pods(self, connection: MakiniConnection, run: RunRecord) -> list[Object]:
         """Its pods; none if the operator may not look: that holds up nothing else."""
@@ -73,12 +91,15 @@ class SyncRuns:
             _logger.warning("%s/%s: %s", connection.metadata.namespace, connection.metadata.name, error.said)
             return []
 
-    async def _told(self, connection: MakiniConnection, name: str, run: RunRecord, note: Note) -> SyncRun:
+    async def _told(
+        self, connection: MakiniConnection, before: SyncStatus | None, name: str, run: RunRecord, note: Note
+    ) -> SyncRun:
         assert run.finished_at  # noqa: S101 - only runs that have ended are looked at
-        before = next((status for status in connection.status.syncs or [] if status.name == name), None)
         words = note.run_said(name, run.metadata.uid)
         if words is None and is_worth_asking(before, has_succeeded=run.has_succeeded, finished_at=run.finished_at):
-            words = sync_run.last_words(await self._pods(connection, run), run)
+            words = sync_run.last_words(
+                await self._pods(connection, run), run, awaited=before.waiting if before else None
+            )
             note.run_heard(name, run.metadata.uid, words)
         return SyncRun(run.has_succeeded, run.finished_at, words or "")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from makini_operator.lifecycle.observation import Scheduled
+from makini_operator.lifecycle.sync_view import AskedRun
 from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.systems import Tier
 from makini_operator.resources.token import TargetKind
@@ -140,12 +141,10 @@ class DeleteCronJob:
 
 
 @dataclass(frozen=True)
-class StartSyncs:
-    """Start a run of these syncs now, once for this request; `is_full`: they read everything again."""
+class StartSync:
+    """Start a run of a sync that somebody has asked for."""
 
-    names: tuple[str, ...]
-    request: str
-    is_full: bool
+    run: AskedRun
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ Action = (
     | TryCronJobs
     | ApplyCronJob
     | DeleteCronJob
-    | StartSyncs
+    | StartSync
     | ApplyEgress
     | RemoveEgress
     | EndRuns

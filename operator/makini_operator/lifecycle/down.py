@@ -164,7 +164,7 @@ def _recorded_first(o: Observation, now: datetime) -> Plan | None:
     """
     status = o.connection.status
     is_on_record = o.connection.metadata.is_deleting or status.revocation is not None or status.is_closing
-    if is_on_record or status.connection_id not in o.remote.ids:
+    if is_on_record or status.connection_id not in o.remote.ids or not o.may_record_closing:
         return None
     message = f"disconnecting: Makini is being asked to end connection {status.connection_id}"
     report = Report(Phase.DISCONNECTING, Progress.WORKING, Reason.DISCONNECTING, message)

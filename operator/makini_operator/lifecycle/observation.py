@@ -13,6 +13,7 @@ from enum import Enum, StrEnum, auto
 
 from makini_operator.credits.ledger import Grant
 from makini_operator.credits.queue import Notice
+from makini_operator.lifecycle.sync_view import SyncsView
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.pricing import Pricing
 from makini_operator.resources.reasons import Reason
@@ -175,31 +176,6 @@ class CronJobsView:
 
 
 @dataclass(frozen=True)
-class SyncRun:
-    """The last run of a sync that has ended."""
-
-    has_succeeded: bool
-    finished_at: datetime
-    message: str
-    """What it did, or why it failed; empty if it did not say, or was not asked."""
-
-
-@dataclass(frozen=True)
-class SyncsView:
-    """The syncs of the spec: their CronJobs, and how their last runs ended."""
-
-    cron_jobs: Mapping[str, str] = field(default_factory=dict)
-    """Name of the CronJob of each sync, in the order of the spec."""
-    last: Mapping[str, SyncRun] = field(default_factory=dict)
-    waiting: Mapping[str, str] = field(default_factory=dict)
-    """Why a run that has been due for a while has not begun."""
-    look_again_at: datetime | None = None
-    """When a run that has not begun will have been due for a while."""
-    started: tuple[str, ...] = ()
-    """Values of request annotations for which this process has started runs."""
-
-
-@dataclass(frozen=True)
 class EgressView:
     """The NetworkPolicy that says where sync pods may go."""
 
@@ -237,11 +213,13 @@ class Observation:
     """Digest of the metadata that Makini should have."""
     metadata_at_makini: str | None
     """Digest of the metadata that it has, as far as is known."""
+    may_record_closing: bool = True
+    """The API server keeps `status.closing`: its definition is not older than this operator."""
     previous_works: bool | None = None
     """Whether Makini accepts the previous token; None: not asked."""
     readers: ReadersView = ReadersView()
     stores: StoresView = StoresView()
-    syncs: SyncsView = SyncsView()
+    syncs: SyncsView = field(default_factory=SyncsView)
     egress: EgressView = EgressView()
     workloads: Mapping[RestartTarget, WorkloadView] = field(default_factory=dict)
     """Looked at only while a rotation is under way, and only up to the first that is not done."""

@@ -9,14 +9,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from makini_operator.lifecycle.observation import Observation
+from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk
 from makini_operator.resources.base import GROUP
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.token_status import HandledRequests
 
 ROTATE = f"{GROUP}/rotate-requested-at"
 REVOKE = f"{GROUP}/revoke-requested-at"
-SYNC = f"{GROUP}/sync-requested-at"
-FULL_SYNC = f"{GROUP}/full-sync-requested-at"
+SYNCS = {
+    SyncAsk.NOW: f"{GROUP}/sync-requested-at",
+    SyncAsk.FULL: f"{GROUP}/full-sync-requested-at",
+    SyncAsk.ACCEPT_GONE: f"{GROUP}/accept-gone-requested-at",
+}
+SYNC_FIELDS = {SyncAsk.NOW: "sync_at", SyncAsk.FULL: "full_sync_at", SyncAsk.ACCEPT_GONE: "accept_gone_at"}
+"""Fields of `status.handled`."""
 LONGEST = 64
 """Characters of an annotation that are looked at."""
 
@@ -33,12 +39,15 @@ def revocation_request(o: Observation) -> str | None:
     return _open_request(o.connection, REVOKE, handled.revoke_at if handled else None)
 
 
-def sync_request(o: Observation, *, is_full: bool) -> str | None:
-    """The value of a request to run all syncs now, or to read everything again, that was not acted on yet."""
-    handled = o.connection.status.handled
-    if is_full:
-        return _open_request(o.connection, FULL_SYNC, handled.full_sync_at if handled else None)
-    return _open_request(o.connection, SYNC, handled.sync_at if handled else None)
+def sync_request(o: Observation, ask: SyncAsk) -> str | None:
+    """The value of a request for runs of all syncs that was not acted on yet."""
+    acted_on = getattr(o.connection.status.handled, SYNC_FIELDS[ask], None)
+    return _open_request(o.connection, SYNCS[ask], acted_on)
+
+
+def is_still_asked(connection: MakiniConnection, run: AskedRun) -> bool:
+    """Whether the annotation has the value for which this run was started."""
+    return _value(connection, SYNCS[run.ask]) == run.request
 
 
 def handled(connection: MakiniConnection, **changes: str) -> HandledRequests:
@@ -50,7 +59,7 @@ def complaint(connection: MakiniConnection) -> str:
     """What is wrong with a request's annotation, for the message; empty: nothing."""
     wrong = [
         name
-        for name in (ROTATE, REVOKE, SYNC, FULL_SYNC)
+        for name in (ROTATE, REVOKE, *SYNCS.values())
         if _value(connection, name) and _moment(connection, name) is None
     ]
     if not wrong:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from makini_operator.lifecycle.actions import Action, StartSyncs
-from makini_operator.lifecycle.observation import Observation, RunKind, SyncRun, Trouble
-from makini_operator.lifecycle.requests import handled, sync_request
+from makini_operator.lifecycle.actions import Action, StartSync
+from makini_operator.lifecycle.observation import Observation, RunKind, Trouble
+from makini_operator.lifecycle.requests import SYNC_FIELDS, handled, sync_request
 from makini_operator.lifecycle.steps import refusal
 from makini_operator.lifecycle.sync_report import failing, in_words, why_failing
+from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk, SyncRun
 from makini_operator.resources.conditions import timestamp
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.connection_status import MakiniConnectionStatus
@@ -29,24 +30,35 @@ WRITE_EVERY = timedelta(hours=1)
 
 
 def start_chores(o: Observation, now: datetime) -> tuple[Action, ...]:
-    """Runs that an annotation asks for and that this process has not started; none while syncs are suspended."""
-    names = _startable(o)
-    if not names or refusal(o, Reason.SYNC_REFUSED, now):
+    """Runs that an annotation asks for and that this process has not started; none while syncs are suspended.
+
+    One after another: a sync of which a run has not ended gets no other, so that nobody can pile them up. The request
+    stays open meanwhile, and a newer one takes its place.
+    """
+    if refusal(o, Reason.SYNC_REFUSED, now):
         return ()
-    asked = ((sync_request(o, is_full=is_full), is_full) for is_full in (True, False))
-    return tuple(
-        StartSyncs(names, request, is_full) for request, is_full in asked if request and request not in o.syncs.started
-    )
+    idle = [name for name in _startable(o) if name not in o.syncs.busy]
+    due = (next((run for run in _asked(o, name) if run not in o.syncs.started), None) for name in idle)
+    return tuple(StartSync(run) for run in due if run)
 
 
 def requests_handled(o: Observation) -> HandledRequests | None:
-    """`status.handled` with the requests for which runs were started."""
+    """`status.handled` with the requests for which a run of every sync was started."""
+    names = _startable(o)
     changes = {
-        field: request
-        for field, is_full in (("sync_at", False), ("full_sync_at", True))
-        if (request := sync_request(o, is_full=is_full)) and request in o.syncs.started
+        SYNC_FIELDS[ask]: request
+        for ask in SyncAsk
+        if names
+        and (request := sync_request(o, ask))
+        and all(AskedRun(name, ask, request) in o.syncs.started for name in names)
     }
     return handled(o.connection, **changes) if changes else o.connection.status.handled
+
+
+def _asked(o: Observation, name: str) -> list[AskedRun]:
+    """What is asked of a sync, the most thorough first."""
+    asks = (SyncAsk.ACCEPT_GONE, SyncAsk.FULL, SyncAsk.NOW)
+    return [AskedRun(name, ask, request) for ask in asks if (request := sync_request(o, ask))]
 
 
 def _startable(o: Observation) -> tuple[str, ...]:
@@ -68,8 +80,7 @@ def sync_statuses(o: Observation) -> list[SyncStatus] | None:
         _status(before.get(name) or SyncStatus(name=name, cron_job=cron_job), cron_job, o.syncs.last.get(name))
         for name, cron_job in o.syncs.cron_jobs.items()
     ]
-    waiting = o.syncs.waiting
-    return [each.model_copy(update={"waiting": _bounded(waiting.get(each.name))}) for each in found] or None
+    return [each.model_copy(update={"waiting": _waiting(each, o)}) for each in found] or None
 
 
 def is_worth_asking(before: SyncStatus | None, *, has_succeeded: bool, finished_at: datetime) -> bool:
@@ -102,6 +113,18 @@ def _status(before: SyncStatus, cron_job: str, run: SyncRun | None) -> SyncStatu
         last_success=finished if run.has_succeeded else before.last_success,
         message=_bounded(run.message),
     )
+
+
+def _waiting(before: SyncStatus, o: Observation) -> str | None:
+    """What its run waits for; the same in other words is no news."""
+    words = _bounded(o.syncs.waiting.get(before.name))
+    return before.waiting if words and before.waiting and _kind(words) == _kind(before.waiting) else words
+
+
+def _kind(words: str) -> str:
+    """The reason before the colon. A kubelet goes back and forth between trying to pull and pausing."""
+    reason = words.partition(":")[0]
+    return "ImagePullBackOff" if reason == "ErrImagePull" else reason
 
 
 def _bounded(words: str | None) -> str | None:

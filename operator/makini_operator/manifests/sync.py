@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from makini_operator.lifecycle.observation import RunKind, Scheduled
+from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk
 from makini_operator.manifests import cron_job as base
 from makini_operator.manifests.cron_job import MOUNT, TemplateError
 from makini_operator.manifests.ownership import Manifest
@@ -22,8 +23,10 @@ RETRIES = 3
 WORK_SIZE = "20Gi"
 """Most that a run keeps on disk meanwhile."""
 DEFAULT_WINDOW = "2160h"
-LOCK_WAIT = "10m"
-"""How long a run waits while another one works on the same dataset."""
+LOCK_WAIT = "23h"
+"""How long a run waits while another sync of its dataset works: that is no failure, and no other run of it begins."""
+_SWITCHES = {SyncAsk.NOW: [], SyncAsk.FULL: ["--full"], SyncAsk.ACCEPT_GONE: ["--accept-gone"]}
+"""None of them deletes a row."""
 _ASKED_WRONGLY = 2
 """Exit code of the program when trying again does not help."""
 _S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL")
@@ -59,12 +62,11 @@ def cron_job(connection: MakiniConnection, sync: Sync, *, endpoint: str, image: 
     return base.cron_job(connection, sync, _template(connection, sync, image), endpoint=endpoint)
 
 
-def run_now(stored: Manifest, request: str, *, is_full: bool) -> Manifest:
+def run_now(stored: Manifest, run: AskedRun) -> Manifest:
     """The Job that runs what this CronJob, as it is stored, runs; the same name for the same request."""
     template, meta = stored["spec"]["jobTemplate"], stored["metadata"]
-    kind = "full" if is_full else "now"
-    suffix = hashlib.sha256(f"{kind}/{request}".encode()).hexdigest()[:_HASH_LENGTH]
-    spec = _reading_everything(template["spec"]) if is_full else template["spec"]
+    suffix = hashlib.sha256(f"{run.ask}/{run.request}".encode()).hexdigest()[:_HASH_LENGTH]
+    spec = _with(template["spec"], _SWITCHES[run.ask])
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -223,8 +225,8 @@ def _resources(sync: Sync) -> Manifest:
     return {"requests": requests, "limits": limits}
 
 
-def _reading_everything(spec: Manifest) -> Manifest:
-    """The Job's spec with the switch for a full re-sync, which never deletes a row."""
+def _with(spec: Manifest, switches: list[str]) -> Manifest:
+    """The Job's spec with these arguments in addition."""
     pod = spec["template"]["spec"]
-    containers = [container | {"args": [*container["args"], "--full"]} for container in pod["containers"]]
+    containers = [container | {"args": [*container["args"], *switches]} for container in pod["containers"]]
     return spec | {"template": spec["template"] | {"spec": pod | {"containers": containers}}}

@@ -39,7 +39,9 @@ class RunRecord:
     due_at: datetime
     """When the Job was made."""
     is_at_work: bool
-    """One of its pods runs, or has come to an end."""
+    """A pod of it runs, or none waits to."""
+    has_had_pods: bool
+    """A pod of it has come to an end."""
 
 
 def record(manifest: Manifest) -> RunRecord:
@@ -47,6 +49,7 @@ def record(manifest: Manifest) -> RunRecord:
     meta, status = manifest["metadata"], manifest.get("status") or {}
     ended = {c["type"]: c for c in status.get("conditions") or [] if c.get("status") == "True"}
     condition = ended.get("Complete") or ended.get("Failed")
+    has_had_pods = any(status.get(count) for count in ("failed", "succeeded"))
     at = (status.get("completionTime") or condition.get("lastTransitionTime")) if condition else None
     return RunRecord(
         metadata=ObjectMeta(
@@ -60,7 +63,8 @@ def record(manifest: Manifest) -> RunRecord:
         has_succeeded="Complete" in ended,
         why=str((ended.get("Failed") or {}).get("reason", "")),
         due_at=datetime.fromisoformat(meta["creationTimestamp"]),
-        is_at_work=any(status.get(count) for count in ("ready", "failed", "succeeded")),
+        is_at_work=bool(status.get("ready") or (has_had_pods and not status.get("active"))),
+        has_had_pods=has_had_pods,
     )
 
 
@@ -69,11 +73,16 @@ def pods_selector(run: RunRecord) -> str:
     return f"batch.kubernetes.io/job-name={run.metadata.name},{CONNECTION},{SELECTOR}"
 
 
-def last_words(pods: list[Manifest], run: RunRecord) -> str:
-    """What a run did, or why it failed, in one sentence; empty: nobody knows any more."""
+def last_words(pods: list[Manifest], run: RunRecord, *, awaited: str | None = None) -> str:
+    """What a run did, or why it failed, in one sentence; empty: nobody knows any more.
+
+    `awaited`: what a run was last seen to wait for, which is why this one has not begun.
+    """
     ends = [end for pod in pods if controller_of(pod).get("uid") == run.metadata.uid and (end := _end(pod))]
     if run.why == "DeadlineExceeded":
         hours = LONGEST_RUN // 3600
+        if awaited:
+            return _plain(f"it was ended after {hours} hours without having begun: {awaited}")
         return f"it took more than {hours} hours and was ended: sync fewer entities at a time, or a shorter window"
     if not ends:
         return "" if run.has_succeeded else f"its pod is gone ({run.why or 'no reason given'})"
@@ -81,16 +90,23 @@ def last_words(pods: list[Manifest], run: RunRecord) -> str:
     return _said(str(end.get("message") or "")[:_LONGEST_WORDS], is_success=run.has_succeeded) or _ended(end)
 
 
-def awaited(pods: list[Manifest]) -> str:
-    """What the pods of a run that does not begin wait for, in one sentence."""
-    if not pods:
+def awaited(pods: list[Manifest], run: RunRecord, *, since: datetime) -> str:
+    """What a pod that has not begun since then waits for, in one sentence; empty: there is none."""
+    if not pods and not run.has_had_pods:
         return "it has no pod: see `kubectl describe` of its Job for what refuses it"
-    status = pods[0].get("status") or {}
+    pending = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Pending" and _made_at(pod) <= since]
+    if not pending:
+        return ""
+    status = pending[0]["status"]
     states = (each.get("state", {}).get("waiting") for each in status.get("containerStatuses") or [])
     waiting = next((state for state in states if state), None)
     unmet = (each for each in status.get("conditions") or [] if each.get("status") == "False" and each.get("message"))
     why = waiting or next(unmet, None) or {}
     return _plain(f"{why.get('reason') or 'no reason given'}: {why.get('message') or 'see its pod'}")
+
+
+def _made_at(pod: Manifest) -> datetime:
+    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
 
 
 def _end(pod: Manifest) -> dict[str, Any] | None:
@@ -110,7 +126,7 @@ def _said(text: str, *, is_success: bool) -> str:
             )
             return f"{read} records read, {loaded} written" + (f", {gone} marked as gone" if gone else "")
         reason, message = str(result["reason"]), str(result["message"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return ""
     return _plain(f"{reason}: {message}") if message else ""
 

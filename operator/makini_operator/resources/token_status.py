@@ -77,3 +77,6 @@ class HandledRequests(Model):
     full_sync_at: str | None = Field(
         default=None, max_length=64, description="Value of makini.io/full-sync-requested-at that was acted on last."
     )
+    accept_gone_at: str | None = Field(
+        default=None, max_length=64, description="Value of makini.io/accept-gone-requested-at that was acted on last."
+    )

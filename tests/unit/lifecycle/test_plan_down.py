@@ -87,6 +87,11 @@ def test_a_disconnect_that_can_be_taken_back_is_recorded_before_makini_is_asked(
     assert shown(status) == ("Reconciling", "Disconnecting")
 
 
+def test_definitions_that_do_not_know_the_record_do_not_hold_up_the_disconnect() -> None:
+    seen = down(deleting=False, remote=remote("c1"), may_record_closing=False)
+    assert plan(seen, NOW) == Plan(actions=(Close(("c1",)),))
+
+
 def test_a_deletion_or_a_revocation_is_on_record_already() -> None:
     assert plan(down(remote=remote("c1")), NOW) == Plan(actions=(Close(("c1",)),))
     revoking = UP | {"revocation": EARLIER}

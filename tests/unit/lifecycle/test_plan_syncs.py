@@ -27,7 +27,7 @@ from makini_operator.lifecycle.actions import (
     DeleteCronJob,
     EndRuns,
     RemoveEgress,
-    StartSyncs,
+    StartSync,
     TryCronJobs,
 )
 from makini_operator.lifecycle.cron_jobs import REFUSED
@@ -37,11 +37,10 @@ from makini_operator.lifecycle.observation import (
     Observation,
     RunKind,
     Scheduled,
-    SyncRun,
-    SyncsView,
     Trouble,
 )
 from makini_operator.lifecycle.plan import plan
+from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk, SyncRun, SyncsView
 from makini_operator.resources.conditions import Condition, find, timestamp
 from makini_operator.resources.connection_status import MakiniConnectionStatus
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -65,6 +64,7 @@ ASSETS = ORDERS | {"name": "assets", "suspend": True}
 CRON = {"orders": "acme-orders-1"}
 REQUEST = "makini.io/sync-requested-at"
 FULL = "makini.io/full-sync-requested-at"
+ACCEPT = "makini.io/accept-gone-requested-at"
 ASKED = "2025-03-01T11:00:00Z"
 
 
@@ -77,7 +77,9 @@ def running(
     syncs: tuple[dict[str, Any], ...] = (ORDERS,),
     told: dict[str, Any] | None = None,
     annotations: dict[str, str] | None = None,
-    started: tuple[str, ...] = (),
+    started: tuple[AskedRun, ...] = (),
+    busy: tuple[str, ...] = (),
+    waiting: str = "",
     status: dict[str, Any] | None = None,
     changes: dict[str, Any] | None = None,
     **spec: Any,
@@ -85,7 +87,13 @@ def running(
     before = {"syncs": [{"name": "orders", "cronJob": "acme-orders-1"} | told]} if told else {}
     of = connection(status=UP | before | (status or {}), syncs=list(syncs), **spec)
     meta = of.metadata.model_copy(update={"annotations": annotations or {}})
-    view = SyncsView(cron_jobs=CRON, last={"orders": runs[0]} if runs else {}, started=started)
+    view = SyncsView(
+        cron_jobs=CRON,
+        last={"orders": runs[0]} if runs else {},
+        waiting={"orders": waiting} if waiting else {},
+        busy=frozenset(busy),
+        started=frozenset(started),
+    )
     defaults: dict[str, Any] = {"remote": remote("c1"), "secret": INTACT, "syncs": view}
     return observation(of.model_copy(update={"metadata": meta}), **(defaults | (changes or {})))
 
@@ -158,17 +166,51 @@ def test_where_syncs_may_go_is_settled_before_they_begin_and_after_they_have_gon
 # --- runs that somebody asks for ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("annotation", "is_full"), [(REQUEST, False), (FULL, True)])
-def test_a_run_that_is_asked_for_is_started_and_then_recorded(annotation: str, is_full: bool) -> None:
-    asked = running(syncs=(ORDERS, ASSETS), annotations={annotation: ASKED})
-    assert plan(asked, NOW).actions == (StartSyncs(("orders",), ASKED, is_full),)
-    started = running(annotations={annotation: ASKED}, started=(ASKED,))
+ANNOTATIONS = {SyncAsk.NOW: REQUEST, SyncAsk.FULL: FULL, SyncAsk.ACCEPT_GONE: ACCEPT}
+
+
+def asked(ask: SyncAsk, name: str = "orders") -> AskedRun:
+    return AskedRun(name, ask, ASKED)
+
+
+@pytest.mark.parametrize("ask", list(SyncAsk))
+def test_a_run_that_is_asked_for_is_started_and_then_recorded(ask: SyncAsk) -> None:
+    annotations = {ANNOTATIONS[ask]: ASKED}
+    assert plan(running(syncs=(ORDERS, ASSETS), annotations=annotations), NOW).actions == (StartSync(asked(ask)),)
+    started = running(annotations=annotations, started=(asked(ask),), busy=("orders",))
     assert plan(started, NOW).actions == ()
     handled = status_of(started).handled
     assert handled
-    assert (handled.sync_at, handled.full_sync_at) == ((None, ASKED) if is_full else (ASKED, None))
-    recorded = {"handled": {"fullSyncAt" if is_full else "syncAt": ASKED}}
-    assert plan(running(annotations={annotation: ASKED}, status=recorded), NOW).actions == ()
+    field = {SyncAsk.NOW: "syncAt", SyncAsk.FULL: "fullSyncAt", SyncAsk.ACCEPT_GONE: "acceptGoneAt"}[ask]
+    assert handled.dump() == {field: ASKED}
+    assert plan(running(annotations=annotations, status={"handled": {field: ASKED}}), NOW).actions == ()
+
+
+def test_equal_values_of_two_requests_are_two_requests() -> None:
+    both = {REQUEST: ASKED, FULL: ASKED}
+    assert plan(running(annotations=both), NOW).actions == (StartSync(asked(SyncAsk.FULL)),)
+    after_now = running(annotations=both, started=(asked(SyncAsk.NOW),))
+    assert plan(after_now, NOW).actions == (StartSync(asked(SyncAsk.FULL)),)
+    only_now = running(annotations=both, started=(asked(SyncAsk.NOW),), busy=("orders",))
+    handled = status_of(only_now).handled
+    assert handled
+    assert (handled.sync_at, handled.full_sync_at) == (ASKED, None)
+
+
+def test_a_run_that_has_not_ended_keeps_others_back_and_their_requests_open() -> None:
+    waiting = running(annotations={REQUEST: ASKED}, busy=("orders",))
+    assert plan(waiting, NOW).actions == ()
+    assert status_of(waiting).handled is None
+
+
+def test_a_request_is_handled_when_every_sync_has_its_run() -> None:
+    two = (ORDERS, ORDERS | {"name": "assets"})
+    one_is_busy = running(syncs=two, annotations={REQUEST: ASKED}, busy=("orders",))
+    assert plan(one_is_busy, NOW).actions == (StartSync(asked(SyncAsk.NOW, "assets")),)
+    half = running(syncs=two, annotations={REQUEST: ASKED}, busy=("orders",), started=(asked(SyncAsk.NOW, "assets"),))
+    assert status_of(half).handled is None
+    then = running(syncs=two, annotations={REQUEST: ASKED}, started=(asked(SyncAsk.NOW, "assets"),))
+    assert plan(then, NOW).actions == (StartSync(asked(SyncAsk.NOW)),)
 
 
 @pytest.mark.parametrize(
@@ -317,3 +359,17 @@ def test_a_beginning_and_an_end_of_failures_are_events() -> None:
     ]
     assert reasons(status("Failed", "Succeeded"), status("Failed", "Succeeded")) == []
     assert reasons(MakiniConnectionStatus(), status("Succeeded")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_news"),
+    [
+        ("ErrImagePull: from port 1", "ImagePullBackOff: back-off 20s", False),
+        ("Unschedulable: 0/3 nodes", "Unschedulable: 0/4 nodes", False),
+        ("Unschedulable: 0/3 nodes", "ImagePullBackOff: back-off 20s", True),
+    ],
+)
+def test_the_same_obstacle_in_other_words_is_no_news(before: str, now: str, is_news: bool) -> None:
+    found = told(running(told={"waiting": before}, waiting=now))
+    assert found.waiting == (now if is_news else before)
+    assert told(running(told={"waiting": before})).waiting is None

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.lifecycle.builders import connection
 
 from makini_operator.lifecycle.observation import RunKind, Scheduled
+from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk
 from makini_operator.manifests import cron_job, sync, sync_run
 from makini_operator.manifests.ownership import Manifest
 from makini_operator.manifests.sync import SyncImage
@@ -63,7 +64,7 @@ def test_it_runs_the_program_for_the_entities_with_the_token_as_a_file() -> None
         "--connection-id-file=/var/run/secrets/makini.io/connection-id",
         "--owner=tenant/acme",
         "--window=all",
-        "--lock-wait=10m",
+        "--lock-wait=23h",
         "--work-dir=/work",
         "--result-file=/dev/termination-log",
         "--dataset=tenant_acme",
@@ -189,18 +190,20 @@ def stored(of: MakiniConnection) -> Manifest:
     return found | {"metadata": found["metadata"] | {"uid": "cron-uid"}}
 
 
-@pytest.mark.parametrize("is_full", [False, True])
-def test_a_run_that_is_asked_for_is_the_cron_jobs_own(is_full: bool) -> None:
+@pytest.mark.parametrize(
+    ("ask", "switches"), [(SyncAsk.NOW, []), (SyncAsk.FULL, ["--full"]), (SyncAsk.ACCEPT_GONE, ["--accept-gone"])]
+)
+def test_a_run_that_is_asked_for_is_the_cron_jobs_own(ask: SyncAsk, switches: list[str]) -> None:
     cron = stored(owner())
-    job = sync.run_now(cron, "2026-01-31T12:00:00Z", is_full=is_full)
+    run = AskedRun("orders", ask, "2026-01-31T12:00:00Z")
+    job = sync.run_now(cron, run)
     assert len(job["metadata"]["name"]) <= 63
-    assert job == sync.run_now(cron, "2026-01-31T12:00:00Z", is_full=is_full)
-    others = sync.run_now(cron, "2026-01-31T12:00:01Z", is_full=is_full), sync.run_now(cron, "2026", is_full=is_full)
-    assert len({job["metadata"]["name"], *(other["metadata"]["name"] for other in others)}) == 3
+    assert job == sync.run_now(cron, run)
+    others = [AskedRun("orders", ask, "2026"), *(AskedRun("orders", other, run.request) for other in SyncAsk)]
+    assert len({job["metadata"]["name"], *(sync.run_now(cron, other)["metadata"]["name"] for other in others)}) == 4
     assert cron_job.started_by(job, owner()) == cron["metadata"]["name"]
     arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert ("--full" in arguments) is is_full
-    assert "--full" not in pod_of(cron)["containers"][0]["args"]
+    assert arguments == [*pod_of(cron)["containers"][0]["args"], *switches]
     pod = {"metadata": {"labels": job["metadata"]["labels"], "ownerReferences": [owned_by(job)]}}
     assert cron_job.started_by(pod, owner()) == cron["metadata"]["name"]
 
@@ -256,6 +259,8 @@ def test_a_run_is_remembered_in_short() -> None:
         ({"active": 1, "ready": 0}, False),
         ({"ready": 1}, True),
         ({"failed": 1}, True),
+        ({"failed": 1, "active": 1}, False),  # the next attempt's pod has not begun
+        ({"failed": 1, "active": 1, "ready": 1}, True),
         ({"succeeded": 1}, True),
     ],
 )
@@ -263,14 +268,30 @@ def test_a_run_is_at_work_when_a_pod_of_it_has_begun(status: Manifest, is_at_wor
     assert sync_run.record(job(**status)).is_at_work is is_at_work
 
 
+LATER = datetime(2026, 1, 31, 12, 5, tzinfo=UTC)
+BEGUN_ONCE = sync_run.record(job(failed=1, active=1))
+NEVER_BEGUN = sync_run.record(job(active=1))
+
+
+def pending(made_at: str = AT, **status: Any) -> Manifest:
+    return {"metadata": {"creationTimestamp": made_at}, "status": {"phase": "Pending"} | status}
+
+
 def test_what_a_run_waits_for_is_what_its_pod_says() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "none"'}
-    pulling = {"status": {"containerStatuses": [{"name": "sync", "state": {"waiting": waiting}}]}}
-    assert sync_run.awaited([pulling]) == 'ImagePullBackOff: Back-off pulling image "none"'
+    pulling = pending(containerStatuses=[{"name": "sync", "state": {"waiting": waiting}}])
+    for run in (NEVER_BEGUN, BEGUN_ONCE):
+        assert sync_run.awaited([pulling], run, since=LATER) == 'ImagePullBackOff: Back-off pulling image "none"'
     unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "claim not found"}
-    assert sync_run.awaited([{"status": {"conditions": [unplaced]}}]) == "Unschedulable: claim not found"
-    assert sync_run.awaited([{}]) == "no reason given: see its pod"
-    assert sync_run.awaited([]).startswith("it has no pod")
+    words = sync_run.awaited([pending(conditions=[unplaced])], NEVER_BEGUN, since=LATER)
+    assert words == "Unschedulable: claim not found"
+    assert sync_run.awaited([pending()], NEVER_BEGUN, since=LATER) == "no reason given: see its pod"
+    assert sync_run.awaited([], NEVER_BEGUN, since=LATER).startswith("it has no pod")
+
+
+def test_a_pod_that_is_new_or_has_begun_waits_for_nothing() -> None:
+    for pods in ([pending("2026-01-31T12:06:00Z")], [pending(phase="Running")], []):
+        assert sync_run.awaited(pods, BEGUN_ONCE, since=LATER) == ""
 
 
 def said(**result: Any) -> str:
@@ -299,6 +320,7 @@ def test_the_words_of_a_success_are_numbers() -> None:
         ([pod("[]")], "it ended with code 1 and said nothing (Error)"),
         ([pod(json.dumps({"entities": 3}))], "it ended with code 1 and said nothing (Error)"),
         ([pod(said(entities=None))], "it ended with code 1 and said nothing (Error)"),
+        ([pod("[" * 4096)], "it ended with code 1 and said nothing (Error)"),
     ],
 )
 def test_the_words_of_a_failure_are_one_sentence(pods: list[Manifest], words: str) -> None:
@@ -310,6 +332,11 @@ def test_only_pods_with_marks_that_nobody_else_may_set_are_asked() -> None:
     assert sync_run.pods_selector(FAILED) == selector
 
 
+def test_numbers_that_are_none_are_no_words() -> None:
+    endless = '{"result": "Succeeded", "entities": [{"read": 1e999}]}'
+    assert sync_run.last_words([pod(endless, reason="Completed", exitCode=0)], DONE) == ""
+
+
 def test_words_are_bounded() -> None:
     assert len(sync_run.last_words([pod(said(message="x" * 100_000))], FAILED)) <= 512
     assert len(sync_run.last_words([pod(said(message="x" * 4000))], FAILED)) <= 512
@@ -318,3 +345,5 @@ def test_words_are_bounded() -> None:
 def test_a_run_that_took_too_long_says_so() -> None:
     run = sync_run.record(job(ended("Failed", "DeadlineExceeded")))
     assert sync_run.last_words([], run).startswith("it took more than 24 hours")
+    words = sync_run.last_words([], run, awaited="ImagePullBackOff: none")
+    assert words == "it was ended after 24 hours without having begun: ImagePullBackOff: none"
