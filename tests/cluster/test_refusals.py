@@ -520,6 +520,8 @@ def with_syncs(*changes: str) -> Manifest:
         ("window: 1m1h", A_WINDOW),
         ("window: 0h", "must be longer than nothing"),
         ("window: 0h0m0s", "must be longer than nothing"),
+        ("withoutCursor: []", "spec.syncs[0].withoutCursor in body should have at least 1 items"),
+        ("withoutCursor: [erp/materials]", "withoutCursor must name only what entities names"),
         ("window: 24", "spec.syncs[0].window in body must be of type string"),
         ("suspend: 'yes'", "spec.syncs[0].suspend in body must be of type boolean"),
         ("destination: null", "spec.syncs[0].destination: Required value"),
@@ -671,6 +673,6 @@ def test_a_sync_can_be_changed_while_credits_are_held(tenant: Tenant) -> None:
         ("mconn.spec.healthPolicy.syncFailures", "only SyncsHealthy says so"),
     ],
 )
-def test_an_explanation_of_syncs_tells_what_matters(kube: LocalKube, path: str, words: str) -> None:
-    text = " ".join(kube.kubectl("explain", path).stdout.split())
+def test_an_explanation_of_syncs_tells_what_matters(asked: LocalKube, path: str, words: str) -> None:
+    text = " ".join(asked.kubectl("explain", path).stdout.split())
     assert words in text

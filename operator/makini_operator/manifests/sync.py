@@ -159,6 +159,7 @@ def _arguments(connection: MakiniConnection, sync: Sync) -> list[str]:
     return [
         "sync",
         *(f"--entity={entity}" for entity in sync.entities),
+        *(f"--no-cursor={entity}" for entity in sync.without_cursor or []),
         f"--url=$({base.ENDPOINT_VARIABLE})",
         f"--token-file={MOUNT}/token",
         f"--connection-id-file={MOUNT}/connection-id",

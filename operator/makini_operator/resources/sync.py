@@ -178,8 +178,23 @@ class SyncResources(Model):
 class Sync(OnSchedule):
     """Records that are copied on a schedule."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            rule(
+                "!has(self.withoutCursor) || self.withoutCursor.all(each, each in self.entities)",
+                "withoutCursor must name only what entities names",
+            )
+        )
+    )
+
     entities: Annotated[list[Entity], Field(min_length=1, max_length=MAX_ENTITIES)] = Field(
         description="What is copied, for example erp/purchase-orders.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    without_cursor: Annotated[list[Entity], Field(min_length=1, max_length=MAX_ENTITIES)] | None = Field(
+        default=None,
+        description="Of these, the entities that are read whole each time, because the customer's system does not say "
+        "reliably what has changed.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     window: str | None = Field(

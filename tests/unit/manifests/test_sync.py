@@ -52,13 +52,14 @@ def volumes(of: MakiniConnection) -> dict[str, Manifest]:
 
 
 def test_it_runs_the_program_for_the_entities_with_the_token_as_a_file() -> None:
-    found = container(owner(window="all"))
+    found = container(owner(window="all", withoutCursor=["erp/vendors"]))
     assert found["image"] == "makini-sync:1"
     assert found["imagePullPolicy"] == "Never"
     assert found["args"] == [
         "sync",
         "--entity=erp/purchase-orders",
         "--entity=erp/vendors",
+        "--no-cursor=erp/vendors",
         "--url=$(MAKINI_ENDPOINT)",
         "--token-file=/var/run/secrets/makini.io/token",
         "--connection-id-file=/var/run/secrets/makini.io/connection-id",
