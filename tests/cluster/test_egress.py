@@ -36,7 +36,10 @@ def test_the_policy_follows_the_spec_and_is_put_right_when_it_is_changed(world: 
     spec = found["spec"]
     assert spec["podSelector"] == {
         "matchLabels": {"makini.io/connection": "acme"},
-        "matchExpressions": [{"key": "makini.io/sync", "operator": "Exists"}],
+        "matchExpressions": [
+            {"key": "makini.io/sync", "operator": "Exists"},
+            {"key": "makini.io/workflow", "operator": "DoesNotExist"},
+        ],
     }
     assert (spec["policyTypes"], spec.get("ingress")) == (["Ingress", "Egress"], None)
     assert spec["egress"] == [

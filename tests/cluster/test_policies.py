@@ -1019,7 +1019,10 @@ def test_whoever_says_where_syncs_may_go_needs_the_right_to_write_such_policies(
 def of_syncs(people: People, owner: Manifest, **spec: Any) -> Manifest:
     selector = {
         "matchLabels": {"makini.io/connection": owner["metadata"]["name"]},
-        "matchExpressions": [{"key": "makini.io/sync", "operator": "Exists"}],
+        "matchExpressions": [
+            {"key": "makini.io/sync", "operator": "Exists"},
+            {"key": "makini.io/workflow", "operator": "DoesNotExist"},
+        ],
     }
     meta = {"name": "acme-syncs", "namespace": people.namespace}
     made = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta}

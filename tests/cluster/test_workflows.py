@@ -22,6 +22,12 @@ def work(image: str = "reorder:1", **pod: Any) -> Manifest:
     return {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]} | pod}}}
 
 
+def posing() -> Manifest:
+    """A template whose pods would pass for those of a sync."""
+    pod = work()["spec"]["template"]
+    return {"spec": {"template": pod | {"metadata": {"labels": {"makini.io/sync": "orders"}}}}}
+
+
 def workflow(name: str = "orders", template: Manifest | None = None, **more: Any) -> Manifest:
     return {"name": name, "schedule": "0 0 1 1 *", "jobTemplate": template or work()} | more
 
@@ -107,6 +113,7 @@ def test_a_template_that_kubernetes_would_not_take_costs_nothing_and_can_be_mend
         "missing": (workflow(template={"spec": {"template": {"spec": POD_WITHOUT_POLICY}}}), "restartPolicy"),
         "image": (workflow(template=work(image="")), "image: Required value"),
         "reserved": (workflow(template=work(volumes=[{"name": "makini-token", "emptyDir": {}}])), "leave it out"),
+        "posing": (workflow(template=posing()), "spec.template.metadata.labels has makini.io/sync"),
     }
     world.apply(*(world.connection(name, workflows=[found]) for name, (found, _) in bad.items()))
     for name, (_, words) in bad.items():
@@ -127,6 +134,19 @@ def test_a_template_that_is_broken_later_changes_nothing_about_connection_and_cr
     assert (broken["status"]["phase"], broken["status"]["credits"]["amount"]) == ("Active", 1)
     assert image_of(cron(world)) == "reorder:1"
     assert world.sandbox.accepts(token)
+
+
+def test_a_workflow_does_not_become_a_sync_by_its_labels_and_the_connection_still_ends(world: World) -> None:
+    connected(world, workflow())
+    world.patch("acme", {"workflows": [workflow(template=posing())]})
+    broken = world.until_reason("acme", "WorkflowRefused")
+    assert "has makini.io/sync" in condition(broken, "Ready")["message"]
+    start_run(world)
+    (pod,) = listed(world, "pods")
+    assert "makini.io/sync" not in pod["metadata"]["labels"]
+    world.patch("acme", {"connected": False})
+    world.until_reason("acme", "Disconnected")
+    assert listed(world, "cronjobs,jobs,pods") == []
 
 
 def test_a_foreign_cron_job_of_the_same_name_is_left_alone(world: World) -> None:

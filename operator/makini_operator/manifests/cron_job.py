@@ -163,9 +163,9 @@ def _equipped(connection: MakiniConnection, item: Scheduled, job_template: Manif
     """The job template with our labels, the token's volume and the variables."""
     template = copy.deepcopy(job_template)
     labels = {CONNECTION: connection.metadata.name, LABELS[item.kind]: item.name}
-    _object(_object(template, "metadata"), "labels").update(labels)
     pod = _object(_object(template, "spec"), "template")
-    _object(_object(pod, "metadata"), "labels").update(labels)
+    _label(template, "metadata", labels)
+    _label(pod, "spec.template.metadata", labels)
     spec = _object(pod, "spec")
     _append(spec, "volumes", _volume(connection))
     for container in _containers(spec):
@@ -174,6 +174,18 @@ def _equipped(connection: MakiniConnection, item: Scheduled, job_template: Manif
         _append(container, "env", {"name": ENDPOINT_VARIABLE, "value": endpoint})
         _append(container, "env", {"name": TOKEN_FILE_VARIABLE, "value": f"{MOUNT}/token"})
     return template
+
+
+def _label(labelled: Manifest, where: str, labels: dict[str, str]) -> None:
+    """Put our labels on it; others of our group would let its runs pass for something that they are not."""
+    found = _object(_object(labelled, "metadata"), "labels")
+    for key in found:
+        prefix, slash, _ = key.partition("/")
+        if slash and (prefix == GROUP or prefix.endswith(f".{GROUP}")):
+            raise TemplateError(
+                f"{where}.labels has {key}: labels of {GROUP} are set by the operator alone; leave it out"
+            )
+    found.update(labels)
 
 
 def _volume(connection: MakiniConnection) -> Manifest:

@@ -37,7 +37,10 @@ def network_policy(connection: MakiniConnection) -> Manifest:
         "spec": {
             "podSelector": {
                 "matchLabels": {CONNECTION: connection.metadata.name},
-                "matchExpressions": [{"key": LABELS[RunKind.SYNC], "operator": "Exists"}],
+                "matchExpressions": [
+                    {"key": LABELS[RunKind.SYNC], "operator": "Exists"},
+                    {"key": LABELS[RunKind.WORKFLOW], "operator": "DoesNotExist"},
+                ],
             },
             "policyTypes": ["Ingress", "Egress"],
             "egress": [

@@ -247,11 +247,36 @@ def test_a_template_with_everything_in_it_keeps_everything() -> None:
     assert before == RICH
 
 
-def test_a_template_cannot_say_that_its_runs_are_another_s() -> None:
-    posing = {"makini.io/connection": "other", "makini.io/workflow": "other"}
-    pod = {"metadata": {"labels": posing}, "spec": POD}
-    jobs = with_template({"metadata": {"labels": posing}, "spec": {"template": pod}})["spec"]["jobTemplate"]
-    assert jobs["metadata"]["labels"] == jobs["spec"]["template"]["metadata"]["labels"] == MINE
+@pytest.mark.parametrize(
+    "key",
+    [
+        "makini.io/sync",
+        "makini.io/connection",
+        "makini.io/workflow",
+        "makini.io/managed-by",
+        "makini.io/anything",
+        "restarted.makini.io/x",
+    ],
+)
+@pytest.mark.parametrize("place", ["metadata", "spec.template.metadata"])
+def test_a_template_cannot_say_that_its_runs_are_something_else(place: str, key: str) -> None:
+    labels = {"labels": {"team": "erp", key: "x"}}
+    template = {
+        "metadata": labels if place == "metadata" else {},
+        "spec": {"template": {"metadata": {} if place == "metadata" else labels, "spec": POD}},
+    }
+    with pytest.raises(cron_job.TemplateError) as error:
+        with_template(template)
+    assert str(error.value) == (
+        f"{place}.labels has {key}: labels of makini.io are set by the operator alone; leave it out"
+    )
+
+
+@pytest.mark.parametrize("key", ["sync", "notmakini.io/sync", "makini.io.example.com/sync", "example.com/makini.io"])
+def test_labels_that_only_look_like_ours_stay(key: str) -> None:
+    pod = {"metadata": {"labels": {key: "x"}}, "spec": POD}
+    jobs = with_template({"metadata": {"labels": {key: "x"}}, "spec": {"template": pod}})["spec"]["jobTemplate"]
+    assert jobs["metadata"]["labels"] == jobs["spec"]["template"]["metadata"]["labels"] == MINE | {key: "x"}
 
 
 def test_parts_that_are_null_are_absent() -> None:
