@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from makini_operator.controllers.notes import ChildRefused, Note
 from makini_operator.controllers.world import World
@@ -55,17 +57,21 @@ class CronJobs:
         return CronJobsView(problems, are_accepted, to_apply, tuple(superseded), is_anything_left=False)
 
     async def _is_anything_left(self, connection: MakiniConnection, note: Note) -> bool:
-        """Runs are looked for also when the spec has none (any more): each time if it has, else once."""
+        """Runs are looked for also when the spec has none (any more): each time if it has, else once.
+
+        When the end was told, all had gone by then, but for what was refused.
+        """
         if self._owned(connection):
             return True
-        if _has_ended(connection) or note.had_no_runs(connection):
+        has_ended = _has_ended(connection)
+        if note.had_no_runs(connection) or (has_ended and not note.refusals_for(connection)):
             return False
         try:
             if await self._runs(JOBS, connection) or await self._runs(PODS, connection):
                 return True
         except Forbidden:
             return True  # ending them says what is forbidden, and does not hold up the disconnect
-        if not (connection.spec.workflows or connection.spec.syncs):
+        if has_ended or not (connection.spec.workflows or connection.spec.syncs):
             note.no_runs(connection)
         return False
 
@@ -138,30 +144,34 @@ class CronJobs:
         """Delete pods, then what could start others, then pods that were started meanwhile.
 
         Pods come first because the garbage collector would give them all the grace that they ask for, and a kubelet
-        that has begun to wait does not always listen when it is told to wait less.
+        that has begun to wait does not always listen when it is told to wait less. What is refused spares nothing else.
         """
-        try:
-            await self._end_pods(connection, names)
-            for found in self._owned(connection):
-                if names is None or found.metadata.name in names:
+        met: list[KubeError] = []
+        await self._end_runs(PODS, connection, names, met)
+        for found in self._owned(connection):
+            if names is None or found.metadata.name in names:
+                with _noted(met):
                     await self._delete(CRON_JOBS, connection, found.metadata.name, found.metadata.uid)
                     self._world.children.cron_jobs.remove(found.metadata.uid)
-            for job in await self._runs(JOBS, connection, names):
-                await self._delete(JOBS, connection, job["metadata"]["name"], job["metadata"]["uid"])
-            await self._end_pods(connection, names)
-        except (Forbidden, Invalid) as error:
-            message = f"what runs for this connection cannot be ended: {error.said}"
-            raise ChildRefused(refused, message) from None
+        await self._end_runs(JOBS, connection, names, met)
+        await self._end_runs(PODS, connection, names, met)
+        if met:
+            raise ChildRefused(refused, f"what runs for this connection cannot be ended: {met[0].said}")
 
-    async def _end_pods(self, connection: MakiniConnection, names: frozenset[str] | None) -> None:
-        for pod in await self._runs(PODS, connection, names):
-            await self._delete(PODS, connection, pod["metadata"]["name"], pod["metadata"]["uid"], grace=GRACE)
-            _logger.info("%s/%s: ended", connection.metadata.namespace, pod["metadata"]["name"])
-
-    async def _delete(
-        self, resource: Resource, connection: MakiniConnection, name: str, uid: str, *, grace: int | None = None
+    async def _end_runs(
+        self, resource: Resource, connection: MakiniConnection, names: frozenset[str] | None, met: list[KubeError]
     ) -> None:
-        await self._world.api.delete(resource, connection.metadata.namespace, name, uid=uid, grace=grace)
+        """Delete Jobs or pods; what is refused is put into `met`."""
+        with _noted(met):
+            for run in await self._runs(resource, connection, names):
+                with _noted(met):
+                    await self._delete(resource, connection, run["metadata"]["name"], run["metadata"]["uid"])
+
+    async def _delete(self, resource: Resource, connection: MakiniConnection, name: str, uid: str) -> None:
+        namespace = connection.metadata.namespace
+        grace = GRACE if resource == PODS else None
+        await self._world.api.delete(resource, namespace, name, uid=uid, grace=grace)
+        _logger.info("%s/%s: ended (%s)", namespace, name, resource.plural)
 
     async def _tried(
         self, connection: MakiniConnection, item: Scheduled, manifest: Object
@@ -185,6 +195,15 @@ class CronJobs:
             raise _refused(item, error) from None
 
 
+@contextmanager
+def _noted(met: list[KubeError]) -> Iterator[None]:
+    """A refusal is put into `met`, so that what comes after it is done all the same."""
+    try:
+        yield
+    except (Forbidden, Invalid) as error:
+        met.append(error)
+
+
 def _is_about_to_go(obj: Object) -> bool:
     """Deleted already, and with no more grace than we give: a longer one can be shortened by deleting again."""
     meta = obj["metadata"]
@@ -192,7 +211,7 @@ def _is_about_to_go(obj: Object) -> bool:
 
 
 def _has_ended(connection: MakiniConnection) -> bool:
-    """Whether the end of this generation was told already, so that everything had gone by then."""
+    """Whether the end of this generation was told already."""
     status = connection.status
     is_told = status.observed_generation == connection.metadata.generation
     return is_told and status.phase in (Phase.DISCONNECTED, Phase.INACTIVE)

@@ -46,7 +46,7 @@ def plan_down(o: Observation, now: datetime) -> Plan:
     if not o.connection.metadata.is_deleting:
         facts = {"waiting": None, "token": None, "stores": sorted(remaining_stores(o)) or None}
         status = tell(o.connection, _disconnected(), now=now, facts=facts)
-        return Plan(status=status, requeue_after=LOOK_AGAIN if _is_anything_left(o, now) else None)
+        return Plan(status=status, requeue_after=LOOK_AGAIN if is_anything_left(o, now) else None)
     if CONNECTION_FINALIZER in o.connection.metadata.finalizers:
         return Plan(actions=(RemoveFinalizer(),))
     return Plan()
@@ -113,7 +113,7 @@ def _children(o: Observation, now: datetime) -> list[tuple[Action, Reason]]:
     return [*children, *((DeleteSecret(name), Reason.SECRET_REFUSED) for name in names)]
 
 
-def _is_anything_left(o: Observation, now: datetime) -> bool:
+def is_anything_left(o: Observation, now: datetime) -> bool:
     """What Kubernetes has refused to give up."""
     return bool(_children(o, now)) or o.readers.is_anything_there or bool(o.stores.to_remove)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from makini_operator.lifecycle.actions import Close, Plan
-from makini_operator.lifecycle.down import children_to_remove, closed_facts
+from makini_operator.lifecycle.down import children_to_remove, closed_facts, is_anything_left
 from makini_operator.lifecycle.observation import Observation
 from makini_operator.lifecycle.report import Progress, Report, tell
+from makini_operator.lifecycle.steps import LOOK_AGAIN
 from makini_operator.resources.conditions import find
 from makini_operator.resources.connection_status import MakiniConnectionStatus, Phase
 from makini_operator.resources.reasons import ConditionType, Reason
@@ -34,7 +35,7 @@ def stay_inactive(o: Observation, now: datetime) -> Plan:
         return Plan(actions=children, status=status)
     if o.remote.ids:
         return _close_duplicates(o, status, now)
-    return Plan(status=status)
+    return Plan(status=status, requeue_after=LOOK_AGAIN if is_anything_left(o, now) else None)
 
 
 def was_ended_remotely(o: Observation) -> bool:

@@ -374,6 +374,14 @@ def test_inactive_it_starts_none_and_ends_what_is_left() -> None:
         assert shown(status_of(observation(conn, cron_jobs=other))) == ("Stalled", "DisconnectedRemotely")
 
 
+def test_inactive_what_kubernetes_did_not_let_end_is_tried_again() -> None:
+    conn = connection(status=status_of(running(remote=remote(gone=True), secret=NO_SECRET)).dump())
+    refused = plan(observation(conn, cron_jobs=LEFT, refusals=REFUSED), NOW)
+    assert (refused.actions, refused.requeue_after) == ((), LOOK_AGAIN)
+    assert plan(observation(conn, cron_jobs=LEFT, refusals=OVERDUE), NOW).actions == (EndRuns(),)
+    assert plan(observation(conn, refusals=REFUSED), NOW).requeue_after is None
+
+
 @pytest.mark.parametrize("status", [None, {"observedGeneration": -1}, {"phase": "Disconnecting"}])
 def test_with_a_wiped_status_and_makini_down_the_finalizer_stays_until_a_listing(status: dict[str, Any] | None) -> None:
     seen = down(status, deleting=True, remote=NOT_LISTED, pool=pool(trouble=UNREACHABLE))
