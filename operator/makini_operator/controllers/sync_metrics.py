@@ -1,4 +1,4 @@
-"""What Prometheus learns about syncs: how their last runs ended, and since when one is without success.
+"""What Prometheus learns about syncs: how their last runs ended, which do not begin, and the oldest last success.
 
 No series for each: who it is says the connection's status.
 """
@@ -15,18 +15,20 @@ from makini_operator.resources.connection_status import Phase
 from makini_operator.resources.sync_status import SyncResult, SyncStatus
 
 RESULTS = {SyncResult.SUCCEEDED: "succeeded", SyncResult.FAILED: "failed", None: "none"}
+WAITING = "waiting"
+"""Its run does not begin: that counts, however the one before it ended."""
 
 
 def sync_metrics(world: World) -> list[Metric]:
     """`makini_syncs` by result, of connections that are open, and the oldest last success as unix time."""
-    counts = dict.fromkeys(RESULTS.values(), 0)
+    counts = dict.fromkeys((*RESULTS.values(), WAITING), 0)
     successes = []
     for connection in world.connections:
         for sync in _running(connection):
-            counts[RESULTS[sync.last_result]] += 1
+            counts[WAITING if sync.waiting else RESULTS[sync.last_result]] += 1
             if sync.last_success:
                 successes.append(datetime.fromisoformat(sync.last_success).timestamp())
-    syncs = GaugeMetricFamily("makini_syncs", "Syncs of open connections by their last result.", labels=["result"])
+    syncs = GaugeMetricFamily("makini_syncs", "Syncs of open connections by their last result, or waiting.", labels=["result"])
     for result, count in counts.items():
         syncs.add_metric([result], count)
     oldest = GaugeMetricFamily(

@@ -37,6 +37,18 @@ def test_syncs_of_open_connections_are_counted_and_the_oldest_success_is_told() 
     assert collected(has(DONE, FAILED, {}), has(DONE)) == {
         "succeeded": 2,
         "failed": 1,
+        "waiting": 0,
+        "none": 1,
+        "makini_sync_oldest_success_timestamp_seconds": 1740826800.0,
+    }
+
+
+def test_one_that_does_not_begin_waits_however_its_last_run_ended() -> None:
+    stuck = {"waiting": "Unschedulable: no room"}
+    assert collected(has(DONE | stuck, FAILED | stuck, stuck, {})) == {
+        "succeeded": 0,
+        "failed": 0,
+        "waiting": 3,
         "none": 1,
         "makini_sync_oldest_success_timestamp_seconds": 1740826800.0,
     }
@@ -48,4 +60,4 @@ def test_what_is_not_to_run_is_not_counted() -> None:
     one_off = connection(
         status={"phase": "Active", "syncs": [{"name": "a", "cronJob": "c"} | LONG_AGO]}, syncs=suspended
     )
-    assert collected(*idle, one_off) == {"succeeded": 0, "failed": 0, "none": 0}
+    assert collected(*idle, one_off) == {"succeeded": 0, "failed": 0, "waiting": 0, "none": 0}
