@@ -124,6 +124,15 @@ def test_syncs_become_cron_jobs_that_follow_the_spec(world: World) -> None:
     world.until(lambda: "syncs" not in world.get("acme")["status"])
 
 
+@pytest.mark.parametrize("given", [{"requests": {"memory": "1Gi"}}, {"limits": {"memory": "128Mi", "cpu": "50m"}}])
+def test_kubernetes_takes_a_sync_that_says_only_one_side_of_its_resources(world: World, given: Manifest) -> None:
+    connected(world, SYNC | {"resources": given})
+    (cron,) = listed(world, "cronjobs")
+    (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    for side, amounts in given.items():
+        assert amounts.items() <= container["resources"][side].items()
+
+
 def told_names(world: World) -> list[tuple[str, str]]:
     return [(each["name"], each["cronJob"]) for each in world.get("acme")["status"]["syncs"]]
 

@@ -28,7 +28,9 @@ def sync_metrics(world: World) -> list[Metric]:
             counts[WAITING if sync.waiting else RESULTS[sync.last_result]] += 1
             if sync.last_success:
                 successes.append(datetime.fromisoformat(sync.last_success).timestamp())
-    syncs = GaugeMetricFamily("makini_syncs", "Syncs of open connections by their last result, or waiting.", labels=["result"])
+    syncs = GaugeMetricFamily(
+        "makini_syncs", "Syncs of open connections by their last result, or waiting.", labels=["result"]
+    )
     for result, count in counts.items():
         syncs.add_metric([result], count)
     oldest = GaugeMetricFamily(

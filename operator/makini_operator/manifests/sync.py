@@ -11,6 +11,7 @@ from makini_operator.lifecycle.sync_view import AskedRun, SyncAsk
 from makini_operator.manifests import cron_job as base
 from makini_operator.manifests.cron_job import MOUNT, TemplateError
 from makini_operator.manifests.ownership import Manifest
+from makini_operator.manifests.quantity import amount
 from makini_operator.resources.connection import MakiniConnection
 from makini_operator.resources.sync import HISTORY_MOUNT, RESERVED_DATASETS, Amounts, Destination, Sync
 
@@ -214,16 +215,13 @@ def _volumes(destination: Destination) -> list[Manifest]:
 
 
 def _resources(sync: Sync) -> Manifest:
-    """What the spec does not say is ours, but never a request above the spec's limit."""
+    """What the spec does not say is ours, but no request is above its limit: Kubernetes refuses that."""
     asked = sync.resources
-    requests = _REQUESTS.dump() | (asked.requests.dump() if asked and asked.requests else {})
-    limits = _LIMITS.dump() | (asked.limits.dump() if asked and asked.limits else {})
-    if asked and asked.limits:
-        stated = asked.requests.dump() if asked.requests else {}
-        requests = {
-            name: amount for name, amount in requests.items() if name in stated or name not in asked.limits.dump()
-        }
-    return {"requests": requests, "limits": limits}
+    requests = asked.requests.dump() if asked and asked.requests else {}
+    limits = asked.limits.dump() if asked and asked.limits else {}
+    wanted = {name: default for name, default in _REQUESTS.dump().items() if name not in limits} | requests
+    fitting = {name: max(default, wanted.get(name, default), key=amount) for name, default in _LIMITS.dump().items()}
+    return {"requests": wanted, "limits": fitting | limits}
 
 
 def _with(spec: Manifest, switches: list[str]) -> Manifest:

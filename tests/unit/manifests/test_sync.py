@@ -118,7 +118,18 @@ def test_secrets_are_only_referred_to() -> None:
     [
         (None, {"cpu": "100m", "memory": "256Mi"}, {"memory": "512Mi"}),
         ({"limits": {"memory": "128Mi"}}, {"cpu": "100m"}, {"memory": "128Mi"}),
-        ({"requests": {"memory": "1Gi"}}, {"cpu": "100m", "memory": "1Gi"}, {"memory": "512Mi"}),
+        ({"requests": {"memory": "1Gi"}}, {"cpu": "100m", "memory": "1Gi"}, {"memory": "1Gi"}),
+        ({"requests": {"memory": "600000k"}}, {"cpu": "100m", "memory": "600000k"}, {"memory": "600000k"}),
+        ({"requests": {"memory": "536870913"}}, {"cpu": "100m", "memory": "536870913"}, {"memory": "536870913"}),
+        ({"requests": {"memory": "512Mi"}}, {"cpu": "100m", "memory": "512Mi"}, {"memory": "512Mi"}),
+        ({"requests": {"memory": "0.25Gi"}}, {"cpu": "100m", "memory": "0.25Gi"}, {"memory": "512Mi"}),
+        ({"requests": {"memory": "300M"}}, {"cpu": "100m", "memory": "300M"}, {"memory": "512Mi"}),
+        (
+            {"requests": {"memory": "1Gi"}, "limits": {"cpu": "2"}},
+            {"memory": "1Gi"},
+            {"memory": "1Gi", "cpu": "2"},
+        ),
+        ({"requests": {"cpu": "2"}}, {"cpu": "2", "memory": "256Mi"}, {"memory": "512Mi"}),
         (
             {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi", "cpu": "2"}},
             {"memory": "1Gi"},
