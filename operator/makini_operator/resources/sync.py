@@ -172,7 +172,9 @@ class SyncResources(Model):
     """What the pod of a sync gets."""
 
     requests: Amounts | None = Field(default=None, description="At least. Default: cpu 100m, memory 256Mi.")
-    limits: Amounts | None = Field(default=None, description="At most. Default: memory 512Mi.")
+    limits: Amounts | None = Field(
+        default=None, description="At most. Default: memory 512Mi, or what is requested if that is more."
+    )
 
 
 class Sync(OnSchedule):
