@@ -34,6 +34,7 @@ class AccountIndex:
         self._by_tag: dict[str, set[str]] = {}
         self._closed: dict[str, int] = {}
         self._needed: dict[str, int] = {}
+        self._opening: dict[str, int] = {}
         self._missed: dict[str, tuple[int, str]] = {}
         self._asked: set[str] = set()
         self._begun = 0
@@ -98,9 +99,15 @@ class AccountIndex:
         """A call for this tag may have had an effect: only a listing that begins from now on tells."""
         self._needed[tag] = self._begun + 1
 
+    def opening(self, marker: Marker) -> None:
+        """A connection is being opened, or may have been: in doubt, and counted until its outcome is known."""
+        self._opening[marker.tag] = marker.amount
+        self.doubt(marker.tag)
+
     def settle(self, tag: str) -> None:
         """The doubt is resolved: the outcome of the call is known after all."""
         self._needed.pop(tag, None)
+        self._opening.pop(tag, None)
 
     def view(self, tag: str, *, recorded_id: str | None, is_wanted: bool = True, after: int = 1) -> RemoteView:
         """What is known of this tag; `after` is the first listing that its pool trusts.
@@ -125,6 +132,13 @@ class AccountIndex:
         for entry in self._entries.values():
             if entry.marker:
                 amounts[entry.marker.tag] = max(entry.marker.amount, amounts.get(entry.marker.tag, 0))
+        return amounts
+
+    def counted(self) -> dict[str, int]:
+        """Credits by tag of connections that are alive, or may be because their opening is in doubt."""
+        amounts = self.alive()
+        for tag, amount in self._opening.items():
+            amounts[tag] = max(amount, amounts.get(tag, 0))
         return amounts
 
     def home_of(self, tag: str) -> str:
@@ -162,5 +176,5 @@ class AccountIndex:
     def _settled_tags(self, number: int) -> set[str]:
         settled = {tag for tag, needed in self._needed.items() if needed <= number}
         for tag in settled:
-            del self._needed[tag]
+            self.settle(tag)
         return settled

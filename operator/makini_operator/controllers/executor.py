@@ -138,7 +138,8 @@ class Executor:
         tag = self._world.tag_of(o.connection)
         mark = Marker(tag, action.amount, self._world.home_of(o.connection))
         attempt, note.fresh_attempt = note.fresh_attempt, None
-        account.index.doubt(tag)
+        self._check_claim(o.connection)
+        account.index.opening(mark)
         try:
             token = await account.client.create_connection(
                 NewConnection(
@@ -153,12 +154,12 @@ class Executor:
             if isinstance(error, CredentialsMissing) or error.certainly_no_effect:
                 account.index.settle(tag)
             else:
-                account.index.doubt(tag)
+                account.index.opening(mark)
             if isinstance(error, Rejected):
                 note.refused(o.connection, _refusal(error, o.connection), login_version=login_version)
                 return True
             raise
-        account.index.doubt(tag)
+        account.index.opening(mark)
         issued_at = datetime.now(UTC)
         opened = await account.client.current(token.token)
         note.held = HeldToken(opened.id, token, issued_at)
@@ -166,6 +167,12 @@ class Executor:
         account.index.settle(tag)
         note.succeeded()
         return True
+
+    def _check_claim(self, connection: MakiniConnection) -> None:
+        """From here on it counts as open; until here its claim did, unless somebody has wiped that meanwhile."""
+        newest = self._world.connections.get(connection.metadata.uid)
+        if newest is None or newest.status.credits is None:
+            raise Conflict("the claim has gone")
 
     async def _login(self, connection: MakiniConnection) -> tuple[str, dict[str, str]]:
         name = connection.spec.authorization.credentials.secret_ref.name

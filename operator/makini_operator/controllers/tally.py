@@ -84,10 +84,13 @@ class Tally:
         return connection is not None and connection.metadata.resource_version == request.resource_version
 
     def _alive(self, pool: CreditPool) -> dict[str, int]:
-        """Rule 5's third set: connections alive at Makini, also those whose resource is unknown."""
+        """Rule 5's third set: connections alive at Makini, also those whose resource is unknown.
+
+        One that is being opened counts, too: somebody may wipe the status that has its claim meanwhile.
+        """
         alive: dict[str, int] = {}
         for account in self._world.accounts_of(pool):
-            for tag, amount in account.index.alive().items():
+            for tag, amount in account.index.counted().items():
                 uid = self._world.owner_of(account, tag)
                 connection = self._world.connections.get(uid) if uid else None
                 if connection is None or self._is_mine(connection):

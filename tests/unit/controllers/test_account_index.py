@@ -58,6 +58,21 @@ def test_of_duplicates_the_dearest_counts(index: AccountIndex) -> None:
     assert index.alive() == {"acme": 8}
 
 
+def test_what_is_being_opened_counts_until_the_outcome_is_known(index: AccountIndex) -> None:
+    listing(index)
+    index.opening(ACME)
+    assert (index.alive(), index.counted()) == ({}, {"acme": 4})
+    assert not is_complete(index)
+    index.settle("acme")
+    assert index.counted() == {}
+    under_way = index.begin()
+    index.opening(ACME)
+    index.complete(under_way, [])
+    assert index.counted() == {"acme": 4}
+    listing(index)
+    assert index.counted() == {}
+
+
 # --- what confirms --------------------------------------------------------------------------------------------
 
 

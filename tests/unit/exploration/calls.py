@@ -12,12 +12,16 @@ from typing import Any
 
 @dataclass
 class Call:
-    """A request that is about to be sent. `lost` makes the error of a caller who gets no answer."""
+    """A request that is about to be sent.
+
+    `lost` makes the error of a caller who gets no answer; `turned_away` that of one who is told to come back later.
+    """
 
     what: str
     perform: Callable[[], Any]
     lost: Callable[[], Exception]
     is_write: bool = False
+    turned_away: Callable[[], Exception] | None = None
 
     def __await__(self) -> Generator[Call, Any, Any]:
         return (yield self)
@@ -58,6 +62,12 @@ class Task:
         """The caller gives up."""
         assert self.call is not None
         error, self.outcome = self.call.lost(), None
+        self._resume(lambda: self.coroutine.throw(error))
+
+    def turn_away(self) -> None:
+        """The other side is busy: no effect, and the caller knows."""
+        assert self.call is not None
+        error = (self.call.turned_away or self.call.lost)()
         self._resume(lambda: self.coroutine.throw(error))
 
     def end(self) -> None:

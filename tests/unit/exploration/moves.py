@@ -17,6 +17,7 @@ _WEIGHTS: dict[str, int] = {
     "perform": 3,
     "lose": 4,
     "drop": 1,
+    "turn_away": 2,
     "delay": 4,
     "arrive": 4,
     "start": 5,
@@ -29,7 +30,7 @@ _WEIGHTS: dict[str, int] = {
     "raise_again": 1,
     "wipe": 2,
 }
-_ON_TASKS = ("answer", "perform", "lose", "drop", "delay")
+_ON_TASKS = ("answer", "perform", "lose", "drop", "turn_away", "delay")
 _ON_NAMES = ("toggle", "delete", "create", "wipe")
 LENGTHS = (1, 2, 3, 5, 8, 13, 100, 400)
 

@@ -77,6 +77,7 @@ def _store_goes_back(patch: Patch) -> None:
         return obj
 
     patch.setattr(ObjectStore, "put", put)
+    patch.setattr(ObjectStore, "known", lambda *_: None)
 
 
 def _snapshots(patch: Patch, change: Callable[[ledger.Snapshot, Any], ledger.Snapshot]) -> None:
@@ -94,6 +95,10 @@ def _grants_not_counted(patch: Patch) -> None:
 
 def _alive_not_counted(patch: Patch) -> None:
     patch.setattr(Tally, "_alive", lambda *_: {})
+
+
+def _opening_not_counted(patch: Patch) -> None:
+    patch.setattr(AccountIndex, "counted", AccountIndex.alive)
 
 
 def _stored_number(patch: Patch) -> None:
@@ -258,6 +263,12 @@ MUTANTS = (
     ),
     Mutant(5, "grants that are not seen are not counted", _grants_not_counted, _B_GRANTED),
     Mutant(5, "what is alive at Makini is not counted", _alive_not_counted, (*_OPEN, *_B_TOO, ("wipe", ("a",)))),
+    Mutant(
+        5,
+        "what is being opened is not counted",
+        _opening_not_counted,
+        (*_OPENING, ("perform", (0, 0)), *_B_TOO, ("wipe", ("a",)), ("watch", (0, 50)), ("around", (0, "open", 60))),
+    ),
     Mutant(6, "the batch is not limited", _no_limit),
     Mutant(6, "a failed commit is taken for done", _commit_ignored, _DEPOSED),
     Mutant(7, "a claim is written on whatever version is the newest", _any_version, _DEPOSED),

@@ -170,6 +170,10 @@ class Process:
         task.lose()
         self._settle(task)
 
+    def turn_away(self, task: Task) -> None:
+        task.turn_away()
+        self._settle(task)
+
     def _settle(self, task: Task) -> None:
         if not task.is_done:
             return

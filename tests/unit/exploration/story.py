@@ -123,6 +123,15 @@ class Story:
         """Neither effect nor answer."""
         self._with_task(which, task, lambda process, t: process.lose(t))
 
+    def turn_away(self, which: int, task: int) -> None:
+        """No effect, and an answer that says so."""
+
+        def turn_away(process: Process, t: Any) -> None:
+            if t.outcome is None:
+                process.turn_away(t)
+
+        self._with_task(which, task, turn_away)
+
     def delay(self, which: int, task: int) -> None:
         """The caller gives up; the effect may still happen."""
 

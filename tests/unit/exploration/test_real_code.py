@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
     def watch(self, which: int, count: int) -> None:
         self.story.watch(which, count)
 
-    @rule(which=WHICH, task=TASK, how=st.sampled_from(["answer", "perform", "lose", "drop", "delay"]))
+    @rule(which=WHICH, task=TASK, how=st.sampled_from(["answer", "perform", "lose", "drop", "turn_away", "delay"]))
     def call(self, which: int, task: int, how: str) -> None:
         getattr(self.story, how)(which, task)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tests.unit.exploration.calls import Call
 
 from makini_operator.makini import ConnectionToken, NewConnection, OutcomeUnknown
-from makini_operator.makini.errors import ServerFault
+from makini_operator.makini.errors import RateLimited, ServerFault
 from makini_operator.makini.types import CurrentIntegration, RemoteConnection
 
 LIFE = timedelta(days=3650)
@@ -55,7 +55,8 @@ class MakiniCalls:
             return self._token(self._makini.open(new.name))
 
         lost = OutcomeUnknown("no answer")
-        return await Call("open", opened, lambda: lost, is_write=True)  # type: ignore[no-any-return]
+        busy = RateLimited("come back later")
+        return await Call("open", opened, lambda: lost, is_write=True, turned_away=lambda: busy)  # type: ignore[no-any-return]
 
     async def disconnect(self, connection_id: str) -> None:
         def closed() -> None:

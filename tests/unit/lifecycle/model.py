@@ -463,7 +463,7 @@ class TheWorld:
         assert set(self.alive) <= self.unannounced, "opened although one is open already"
         self.memory.fresh_attempt = None
         self.posts += 1
-        self.memory.index.doubt(TAG)
+        self.memory.index.opening(Marker(TAG, 4, HOME))
         reply = next(self.replies, "created")
         if self.is_down or reply in {"not sent", "refused"}:
             self.memory.index.settle(TAG)
