@@ -22,7 +22,7 @@ def test_purge_tells_first_and_deletes_only_what_is_named(
     done = program.history("purge", "--confirm", program.dataset)
     assert done.returncode == 0, done.stderr
     assert destination.rows(TABLE) == []
-    assert "holds no rows" in program.history("show").stdout
+    assert "There is no dataset" in program.history("show").stdout
 
 
 def test_a_sync_after_a_purge_begins_anew(fake: FakeMakini, program: Program, destination: Destination) -> None:
@@ -37,5 +37,5 @@ def test_a_sync_after_a_purge_begins_anew(fake: FakeMakini, program: Program, de
 def test_looking_changes_nothing(program: Program, destination: Destination) -> None:
     shown = program.history("show")
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout == "The dataset holds no rows.\n"
+    assert shown.stdout == f"There is no dataset '{program.dataset}' there.\n"
     assert destination.state() == {}

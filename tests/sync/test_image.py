@@ -126,7 +126,7 @@ def test_each_kind_of_destination_is_loaded_and_purged(
     shown = pod.history("show")
     assert f"{TABLE}\t25" in shown.stdout.splitlines(), shown.stderr
     assert pod.history("purge", "--confirm", dataset).returncode == 0
-    assert pod.history("show").stdout == "The dataset holds no rows.\n"
+    assert pod.history("show").stdout == f"There is no dataset '{dataset}' there.\n"
 
 
 @pytest.mark.parametrize("kind", ["postgres", "files", "duckdb"], indirect=True)

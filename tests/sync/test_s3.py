@@ -88,6 +88,19 @@ def test_a_sync_into_a_bucket(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
     assert [item["Key"] for item in left] == [f"some/place/{s3.dataset}.lock"]
 
 
+def test_objects_that_only_begin_with_a_datasets_name_are_not_purged(s3: S3, tmp_path: Path) -> None:
+    names = {f"some/place/{s3.dataset}/2026/a.log", f"some/place/{s3.dataset}_staging/z"}
+    for name in names:
+        s3.client.put_object(Bucket=BUCKET, Key=name, Body=b"mine")
+    program = Program(tmp_path, "http://127.0.0.1:1", s3.options, s3.environment, s3.dataset)
+    for asked in ([], ["--confirm", s3.dataset]):
+        refused = program.history("purge", *asked)
+        assert refused.returncode == 2, refused.stdout
+        assert "is not a dataset of ours" in refused.stderr
+    left = s3.client.list_objects_v2(Bucket=BUCKET, Prefix=f"some/place/{s3.dataset}")["Contents"]
+    assert {item["Key"] for item in left} == names
+
+
 def test_a_bucket_that_is_not_there_fails_the_run(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
     options = ["--destination", "files", "--files-url", "s3://there-is-none"]
     outcome = Program(tmp_path, fake.url, options, s3.environment, s3.dataset).run()

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from makini_operator.cli.sync import destination_options, make_destination
-from makini_operator.sync.errors import SyncError
+from makini_operator.sync.errors import BadSettings, SyncError
+
+_NONE = "There is no dataset {!r} there."
 
 
 @click.group()
@@ -22,6 +24,9 @@ def show(**options: Any) -> None:
     """Print the dataset's tables and how many rows they hold."""
     try:
         destination = make_destination(options)
+        if not destination.is_there():
+            click.echo(_NONE.format(destination.dataset))
+            return
         with destination.lock():
             _print(destination.rows())
     except SyncError as error:
@@ -38,8 +43,15 @@ def purge(confirm: str | None, **options: Any) -> None:
     dataset = options["dataset"]
     try:
         destination = make_destination(options)
+        if not destination.is_there():
+            raise BadSettings(f"{_NONE.format(dataset)} Nothing was deleted: look at the name and the place")
         with destination.lock():
-            _print(destination.rows())
+            doomed = destination.doomed()
+            _print(doomed.rows)
+            for text in doomed.others:
+                click.echo(f"also deleted: {text}")
+            for text in doomed.kept:
+                click.echo(f"kept, for it is not of this dataset: {text}")
             if confirm is None:
                 click.echo(f"Nothing was deleted. To delete all of it for good: --confirm {dataset}")
                 return

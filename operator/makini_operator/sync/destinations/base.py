@@ -30,8 +30,17 @@ class Loading:
     strategy: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doomed:
+    """What a purge deletes: the rows of the dataset's tables, and all else; and what is beside it and not ours."""
+
+    rows: Mapping[str, int]
+    others: list[str]
+    kept: list[str]
+
+
 class Destination(Protocol):
-    """One dataset. Everything but `lock` is only called while the lock is held."""
+    """One dataset. Everything but `is_there` and `lock` is only called while the lock is held."""
 
     @property
     def dataset(self) -> str:
@@ -40,6 +49,13 @@ class Destination(Protocol):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Texts that no message may repeat."""
+
+    def is_there(self) -> bool:
+        """Say whether there is a dataset of that name, creating nothing.
+
+        Raises:
+            BadSettings: what is of that name was never a dataset of ours.
+        """
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep others out, and everything open that the run needs; raises Locked when another run is at work."""
@@ -71,8 +87,15 @@ class Destination(Protocol):
     def rows(self) -> Mapping[str, int]:
         """Return the tables of the dataset with their number of rows, our own and dlt's left out."""
 
+    def doomed(self) -> Doomed:
+        """Return what `purge` would delete now; raises what it would raise."""
+
     def purge(self) -> None:
-        """Delete the dataset with all its rows, for good."""
+        """Delete the dataset with all its rows, for good.
+
+        Raises:
+            BadSettings: it was never a dataset of ours, or something outside of it needs it.
+        """
 
 
 def checked_dataset(name: str) -> str:
@@ -99,3 +122,11 @@ def is_data(table: str) -> bool:
 def locked(dataset: str) -> str:
     """Return the text for a dataset that another run works on."""
     return f"another run works on dataset {dataset!r}: nothing was read or changed"
+
+
+def foreign(place: str) -> BadSettings:
+    """Return the error for a place that holds what no sync has made; it is neither read nor deleted."""
+    return BadSettings(
+        f"{place} is not a dataset of ours, no sync has left its mark there, and nothing was deleted: look at the name "
+        "and the place; what is to go, delete by other means"
+    )

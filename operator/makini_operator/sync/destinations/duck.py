@@ -13,7 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from makini_operator.sync.destinations.base import STATE, Known, Loading, State, checked_dataset, is_data
+from makini_operator.sync.destinations.base import (
+    STATE,
+    Doomed,
+    Known,
+    Loading,
+    State,
+    checked_dataset,
+    foreign,
+    is_data,
+)
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.errors import DestinationFailed
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
@@ -118,10 +127,30 @@ class Duck:
             tables = [name for name in self._tables(database) if is_data(name)]
             return {name: int(_one(database.execute(f"SELECT count(*) FROM {self._name(name)}"))) for name in tables}
 
+    def is_there(self) -> bool:
+        """Say whether the file is there. Whether it is ours is looked at when it is locked: a run may have it open."""
+        return self._file.exists()
+
+    def doomed(self) -> Doomed:
+        """Return what a purge would delete: all that is in the file."""
+        self._check_ours()
+        query = "SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2"
+        with self._open() as database:
+            found = database.execute(query).fetchall()
+        others = [f"{schema}.{name}" for schema, name in found if not (schema == self.dataset and is_data(name))]
+        return Doomed(rows=self.rows(), others=others, kept=[])
+
     def purge(self) -> None:
         """Delete the file."""
+        self._check_ours()
         self._file.unlink(missing_ok=True)
         self._file.with_name(f"{self._file.name}.wal").unlink(missing_ok=True)
+
+    def _check_ours(self) -> None:
+        if self._file.exists():
+            with self._open() as database:
+                if not self._exists(database, STATE):
+                    raise foreign(str(self._file))
 
     def _name(self, table: str) -> str:
         return f'"{self.dataset}"."{table}"'

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from makini_operator.sync.destinations.base import STAGING, Known, Loading, State, checked_dataset, is_data
+from makini_operator.sync.destinations import files_purge
+from makini_operator.sync.destinations.base import STAGING, Doomed, Known, Loading, State, checked_dataset, is_data
 from makini_operator.sync.destinations.bucketlock import BucketLock
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
@@ -139,10 +140,17 @@ class Files:
         }
         return {name: int(count) for name, (count,) in counted.items()}
 
+    def is_there(self) -> bool:
+        """Say whether there is such a dataset, from its state: every run begins with writing who owns it."""
+        return files_purge.is_there(self._objects, self.dataset)
+
+    def doomed(self) -> Doomed:
+        """Return what a purge would delete."""
+        return files_purge.doomed(self._objects, self.dataset, self.rows)
+
     def purge(self) -> None:
-        """Delete the dataset's folders; the cursors first, so that after a crash in between a sync begins anew."""
-        for folder in (f"{self.dataset}.state/", f"{self.dataset}/", f"{self.dataset}{STAGING}/"):
-            self._objects.delete_all(folder)
+        """Delete the dataset's folders, and dlt's copies of its tables in the one that it stages in."""
+        files_purge.purge(self._objects, self.dataset)
 
     @contextmanager
     def _held(self) -> Iterator[None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,8 +28,14 @@ class Objects(Protocol):
     def names(self, prefix: str) -> list[str]:
         """Return the names that begin so, sorted."""
 
-    def delete_all(self, prefix: str) -> None:
-        """Delete everything whose name begins so."""
+    def holds(self, folder: str) -> bool:
+        """Say whether anything is in a folder, whose name ends with `/`."""
+
+    def delete(self, name: str) -> None:
+        """Delete one; nothing if there is none of that name."""
+
+    def delete_all(self, folder: str) -> None:
+        """Delete everything in a folder, and the folder; nothing if there is none. Its name ends with `/`."""
 
 
 class Folder:
@@ -60,10 +67,27 @@ class Folder:
         found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
         return sorted(name for name in found if name.startswith(prefix))
 
-    def delete_all(self, prefix: str) -> None:
-        """Delete a folder."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.root / prefix)
+    def holds(self, folder: str) -> bool:
+        """Say whether anything is in a folder, be it an empty folder."""
+        with _as_failed(self.root):
+            path = self.root / folder
+            return path.is_dir() and any(path.iterdir())
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        with _as_failed(self.root):
+            (self.root / name).unlink(missing_ok=True)
+
+    def delete_all(self, folder: str) -> None:
+        """Delete a folder; what is a link to one is emptied, and the link deleted."""
+        path = self.root / folder.rstrip("/")
+        with _as_failed(self.root), suppress(FileNotFoundError):
+            if path.is_symlink():
+                for inner in path.iterdir():
+                    shutil.rmtree(inner) if inner.is_dir() and not inner.is_symlink() else inner.unlink()
+                path.unlink()
+            else:
+                shutil.rmtree(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +136,33 @@ class Bucket:
         except Exception as error:
             raise failed(error) from None
 
-    def delete_all(self, prefix: str) -> None:
-        """Delete the objects, one by one: not every S3 can delete many."""
+    def holds(self, folder: str) -> bool:
+        """Say whether there is any object whose name begins so."""
         try:
-            for name in self.names(prefix):
-                self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
-        except DestinationFailed:
-            raise
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + folder, MaxKeys=1)
         except Exception as error:
             raise failed(error) from None
+        return bool(found.get("Contents"))
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        try:
+            self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
+        except Exception as error:
+            raise failed(error) from None
+
+    def delete_all(self, folder: str) -> None:
+        """Delete the objects, one by one: not every S3 can delete many."""
+        for name in self.names(folder):
+            self.delete(name)
+
+
+@contextmanager
+def _as_failed(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DestinationFailed(f"the folder {root} cannot be read or written: {error}") from None
 
 
 def failed(error: Exception) -> DestinationFailed:

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from makini_operator.sync.destinations import postgres_purge
 from makini_operator.sync.destinations.base import (
-    STAGING,
     STATE,
+    Doomed,
     Known,
     Loading,
     State,
@@ -57,17 +58,18 @@ class Postgres:
         """The password."""
         return tuple(filter(None, [self._parts.get("password")]))
 
+    def is_there(self) -> bool:
+        """Say whether the schema is there, over a connection of its own."""
+        with self._connected():
+            return postgres_purge.is_there(self._ask, self.dataset)
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Connect and take the dataset's advisory lock."""
-        self._connection = self._connect()
-        try:
+        with self._connected():
             if not self._one("SELECT pg_try_advisory_lock(%s)", self._lock_number())[0]:
                 raise Locked(locked(self.dataset))
             yield
-        finally:
-            self._connection.close()
-            self._connection = None
 
     def check_lock(self) -> None:
         """Raise LockLost unless the session that holds the lock is alive."""
@@ -162,16 +164,28 @@ class Postgres:
             for table in self._tables(self.dataset)
         }
 
+    def doomed(self) -> Doomed:
+        """Return what a purge would drop."""
+        return postgres_purge.doomed(self._ask, self.dataset)
+
     def purge(self) -> None:
-        """Drop the schema, and the one that dlt stages in."""
-        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}{STAGING}" CASCADE')
-        self._run(f'DROP SCHEMA IF EXISTS "{self.dataset}" CASCADE')
+        """Drop the schema, and dlt's copies of its tables in the one that it stages in, in one transaction."""
+        postgres_purge.drop(self._ask, self.dataset)
 
     def _used(self) -> dict[str, Any]:
         if self._connection is None:
             raise RuntimeError("a destination is used only while its lock is held")
         info = self._connection.info
         return {**{k: v for k, v in info.dsn_parameters.items() if v}, "password": info.password}
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        self._connection = self._connect()
+        try:
+            yield
+        finally:
+            self._connection.close()
+            self._connection = None
 
     def _connect(self) -> psycopg2.extensions.connection:
         import psycopg2  # noqa: PLC0415
@@ -192,10 +206,11 @@ class Postgres:
 
     def _prepare(self) -> None:
         # Looked up first: CREATE … IF NOT EXISTS needs the right to create also where there is nothing to create.
-        if not self._all("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.dataset):
-            self._run(f'CREATE SCHEMA "{self.dataset}"')
         if not self._exists(STATE):
-            self._run(f"CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)")
+            is_new = not self._all("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.dataset)
+            schema = f'CREATE SCHEMA "{self.dataset}"; ' if is_new else ""
+            # One message, so one transaction: a schema without this table would not be known as ours by a purge.
+            self._run(f"{schema}CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)")
 
     def _lock_number(self) -> int:
         return int.from_bytes(hashlib.sha256(f"makini-sync/{self.dataset}".encode()).digest()[:8], "big", signed=True)
@@ -223,6 +238,12 @@ class Postgres:
         with self._cursor() as cursor:
             cursor.execute(query, values)
             return list(cursor.fetchall())
+
+    def _ask(self, query: str, *values: Any) -> list[Any]:
+        """Run any statement; without values a % stands for itself."""
+        with self._cursor() as cursor:
+            cursor.execute(query, values or None)
+            return list(cursor.fetchall()) if cursor.description else []
 
     def _one(self, query: str, *values: Any) -> Any:
         return self._all(query, *values)[0]
