@@ -1,5 +1,6 @@
 """Delta tables on S3, against moto: rows, state, and a lock that outlives a killed run for a while only."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.sync.reading import ORDERS as TABLE
 from tests.sync.reading import Row, compare, gone
 
 from makini_operator.sync.destinations.bucketlock import BucketLock
+from makini_operator.sync.destinations.files import Files as DeltaFiles
 from makini_operator.sync.destinations.objects import Bucket
 from makini_operator.sync.errors import Locked, LockLost
 
@@ -124,6 +126,56 @@ def test_what_nobody_foresaw_ends_in_a_result_that_repeats_no_value(tmp_path: Pa
     assert (outcome.code, outcome.result["reason"]) == (1, "Failed")
     assert "unexpected ProfileNotFound with these settings" in outcome.result["message"]
     assert "canary" not in outcome.log + str(outcome.result)
+
+
+ROLE = """#!{python}
+import datetime, json, pathlib
+count = pathlib.Path("{count}")
+number = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(number))
+ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
+print(json.dumps({{"Version": 1, "AccessKeyId": f"key-{{number}}", "SecretAccessKey": f"secret-{{number}}",
+                   "SessionToken": f"token-{{number}}", "Expiration": ends.isoformat()}}))
+"""
+
+
+def role(tmp_path: Path) -> dict[str, str]:
+    """Keys that are about to end, so that botocore asks a program for new ones whenever they are needed."""
+    program, config = tmp_path / "keys", tmp_path / "config"
+    program.write_text(ROLE.format(python=sys.executable, count=tmp_path / "count"))
+    program.chmod(0o755)
+    config.write_text(f"[default]\ncredential_process = {program}\n")
+    return {"AWS_CONFIG_FILE": str(config), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
+
+
+def test_each_load_and_query_has_the_keys_of_its_time(
+    s3: S3, tmp_path: Path, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_ENDPOINT_URL": s3.url, "AWS_REGION": "us-east-1", **role(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    files = DeltaFiles(f"s3://{BUCKET}/some/place", dataset)
+
+    def number() -> int:
+        given = files.loading().destination.config_params
+        ours, theirs = given["deltalake_storage_options"]["AWS_ACCESS_KEY_ID"], given["credentials"].aws_access_key_id
+        assert {ours[:4], theirs[:4]} == {"key-"}
+        return min(int(ours[4:]), int(theirs[4:]))
+
+    first = number()
+    assert list(files.known("none", by="_makini_key")) == []
+    assert number() > first + 1, "the query between had no keys of its own"
+    assert {f"secret-{first}", f"token-{first}"} <= set(files.secrets)
+
+
+def test_a_sync_with_keys_of_a_role(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
+    environment = {"AWS_ENDPOINT_URL": s3.url, "AWS_REGION": "us-east-1", **role(tmp_path)}
+    fake.put(ORDERS, *[order(i) for i in range(25)])
+    outcome = Program(tmp_path, fake.url, s3.options, environment, s3.dataset).run()
+    assert outcome.code == 0, outcome.log
+    compare(fake, s3)
+    assert "secret-" not in outcome.log + str(outcome.result)
 
 
 def lock(s3: S3, **how: float) -> BucketLock:

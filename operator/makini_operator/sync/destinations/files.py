@@ -7,7 +7,6 @@ too. Keys of S3 come from where AWS' own tools take them: environment, shared fi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -20,6 +19,7 @@ from makini_operator.sync.destinations.base import STAGING, Doomed, Known, Loadi
 from makini_operator.sync.destinations.bucketlock import BucketLock
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
+from makini_operator.sync.destinations.s3 import S3
 from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
@@ -36,14 +36,14 @@ class Files:
         self.dataset = checked_dataset(dataset)
         parts = urlsplit(url)
         self._url = url.rstrip("/")
-        self._s3: _S3 | None = None
+        self._s3: S3 | None = None
         self._lock: FileLock | BucketLock
         if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
             root = Path(unquote(parts.path))
             self._objects: Objects = Folder(root)
             self._lock = FileLock(root / f"{dataset}.lock", dataset)
         elif parts.scheme == "s3" and parts.netloc and not (parts.query or parts.fragment or "@" in parts.netloc):
-            self._s3 = _S3()
+            self._s3 = S3()
             prefix = parts.path.strip("/")
             bucket = Bucket(client=self._s3.client, bucket=parts.netloc, prefix=f"{prefix}/" if prefix else "")
             self._objects, self._lock = bucket, BucketLock(bucket, f"{dataset}.lock", dataset)
@@ -52,7 +52,7 @@ class Files:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secret key and the session token."""
+        """The secret keys and session tokens."""
         return self._s3.secrets if self._s3 else ()
 
     def lock(self) -> AbstractContextManager[None]:
@@ -214,63 +214,3 @@ def _joined(batches: Iterable[list[str]]) -> Iterator[list[str]]:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-class _S3:
-    """Where S3 is and with which keys, as botocore finds them, in the words of the libraries that need them."""
-
-    def __init__(self) -> None:
-        import botocore.session  # noqa: PLC0415
-
-        session = botocore.session.get_session()
-        found = session.get_credentials()
-        if found is None:
-            raise BadSettings(
-                "there are no keys for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-                "AWS_SHARED_CREDENTIALS_FILE"
-            )
-        try:
-            self.client = session.create_client("s3", region_name=session.get_config_variable("region") or "us-east-1")
-        except ValueError:  # whose text repeats the value
-            raise BadSettings(
-                "S3 cannot be reached with these settings: AWS_ENDPOINT_URL must be a URL such as "
-                "https://s3.example.com, and AWS_REGION the name of a region"
-            ) from None
-        self._keys = found.get_frozen_credentials()
-        self._region = self.client.meta.region_name
-        self._endpoint = _endpoint()
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no message may repeat."""
-        return tuple(filter(None, [self._keys.secret_key, self._keys.token]))
-
-    @property
-    def options(self) -> dict[str, str]:
-        """For the Delta library."""
-        options = {
-            "AWS_ACCESS_KEY_ID": self._keys.access_key,
-            "AWS_SECRET_ACCESS_KEY": self._keys.secret_key,
-            "AWS_SESSION_TOKEN": self._keys.token,
-            "AWS_REGION": self._region,
-            "AWS_ENDPOINT_URL": self._endpoint,
-            "AWS_ALLOW_HTTP": "true" if (self._endpoint or "").startswith("http://") else None,
-            "aws_conditional_put": "etag",  # two writers of one version must not both win
-        }
-        return {name: value for name, value in options.items() if value}
-
-    def for_dlt(self) -> Any:
-        """For dlt's own files."""
-        from dlt.common.configuration.specs import AwsCredentials  # noqa: PLC0415
-
-        return AwsCredentials(
-            aws_access_key_id=self._keys.access_key,
-            aws_secret_access_key=self._keys.secret_key,
-            aws_session_token=self._keys.token,
-            region_name=self._region,
-            endpoint_url=self._endpoint,
-        )
-
-
-def _endpoint() -> str | None:
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
