@@ -163,3 +163,21 @@ def test_no_secret_is_told_when_everything_fails(fake: FakeMakini, program: Prog
     told = json.dumps([refused.result, lost.result]) + refused.log + lost.log
     assert "canary-password" not in told
     assert program.token_file.read_text() not in told
+
+
+LONG = "aFieldOfTheCustomersOwnWhoseNameGoesOnAndOnUntilNoDatabaseTakesItWhole"
+
+
+def test_fields_of_unusual_names_arrive_and_keep_arriving(
+    fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fields: dict[str, str | None] = {"3dModel": "a.stl", LONG: "a", f"{LONG}2": None}
+    fake.put(ORDERS, *[order(i, **fields) for i in range(12)])
+    assert program.run().code == 0
+    fake.put(ORDERS, order(3, changed=100, **fields | {LONG: "b", f"{LONG}2": "c"}))
+    again = program.run()
+    assert (again.code, again.entity()["loaded"]) == (0, 1), again.log
+    row = alive(destination, TABLE)["po-3"]
+    assert row["_3d_model"] == "a.stl"
+    assert "3d_model" not in row
+    assert sorted(value for name, value in row.items() if name.startswith("a_field_of")) == ["b", "c"]

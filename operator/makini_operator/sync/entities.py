@@ -52,10 +52,14 @@ class Entity:
 
 @lru_cache(maxsize=10_000)
 def column_name(name: str) -> str:
-    """Return a name of the API as dlt and databases write it: `siteKey` becomes `site_key`."""
-    leading = "_" if name.startswith("_") else ""
-    words = _NOT_A_NAME.sub("_", _CAMEL.sub("_", name)).strip("_").lower()
-    return leading + re.sub("_+", "_", words)
+    """Return a name of the API as dlt and databases write it: `siteKey` becomes `site_key`, `3dModel` `_3d_model`.
+
+    It is one that dlt's naming convention leaves as it is, however long (destinations may have to shorten it); empty
+    when no letter and no digit is in it.
+    """
+    words = re.sub("_+", "_", _NOT_A_NAME.sub("_", _CAMEL.sub("_", name))).strip("_").lower()
+    is_led = name.startswith("_") or words[:1].isdigit()
+    return f"_{words}" if words and is_led else words
 
 
 def find_entity(name: str) -> Entity:

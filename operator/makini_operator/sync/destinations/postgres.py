@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import psycopg2.extensions
 
 _BATCH = 5_000
+_MAX_NAME = 63  # bytes of an identifier, beyond which dlt shortens a column's
 _CONNECT_TIMEOUT = 15  # seconds
 _PASSED_ON = ("ssl", "options", "target_session", "channel_binding", "gss")  # parts of a DSN that dlt hands on
 
@@ -120,10 +121,13 @@ class Postgres:
 
     def tidy(self, tables: Mapping[str, list[str]]) -> None:
         """Add columns that are empty so far; index what is looked up by: dlt makes no index, and would read it all."""
+        from dlt.common.normalizers.naming.snake_case import NamingConvention  # noqa: PLC0415 - slow to import
+
+        shortened = NamingConvention(max_length=_MAX_NAME).normalize_identifier
         for table, wanted in tables.items():
             if self._exists(table):
                 columns = self._columns(table)
-                for column in wanted:
+                for column in map(shortened, wanted):
                     if column not in columns:
                         self._run(f'ALTER TABLE {self._name(table)} ADD COLUMN "{column}" varchar')
                 for column in (KEY, PARENT):
