@@ -1,5 +1,6 @@
 """Housekeeping of Delta tables: it comes seldom, so a fault in it would show late."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,21 @@ def test_many_small_files_become_few_and_no_row_is_lost(tmp_path: Path) -> None:
     assert sorted(key for key, _, _ in files.known("orders", by=KEY)) == sorted(f"k{i}" for i in range(20))
     assert files.arrived("orders", "r") == 20
     assert dict(files.rows()) == {"orders": 20}
+
+
+def test_files_are_joined_however_many_versions_a_run_makes(tmp_path: Path) -> None:
+    files = Files(tmp_path.as_uri(), "acme")
+    place = str(tmp_path / "acme" / "orders")
+    most = 0
+    for run in range(30):  # each loads, and marks: two versions
+        row = {KEY: [f"k{run}"], GONE_AT: pa.array([None], pa.timestamp("us", "UTC"))}
+        write_deltalake(place, pa.table(row), mode="append")
+        most = max(most, len(DeltaTable(place).file_uris()))
+        files.tidy({"orders": []})
+        assert files.mark_gone("orders", [[f"k{run}"]], at=datetime.now(UTC)) == 1
+    assert most < 20
+    operations = [entry["operation"] for entry in DeltaTable(place).history()]
+    assert operations.count("OPTIMIZE") == 2
 
 
 def test_keys_are_looked_for_exactly(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
 _IN_QUERY = 20_000  # keys that one query looks for
 _STARTED = "init"  # the file by which dlt knows a folder as its own
-_COMPACT_EVERY = 20  # versions of a table
+_COMPACT_EVERY = 20  # versions of a table since the last time
 _EXPECTED = "--files-url: expected file:///folder or s3://bucket/prefix"
 
 
@@ -111,8 +111,12 @@ class Files:
         """Make few large files of many small ones; old versions stay for a week, so that readers are not cut off."""
         for name in tables:
             table = self._table(name)
-            if table is not None and table.version() % _COMPACT_EVERY == _COMPACT_EVERY - 1:
-                with _as_failed():
+            if table is None or table.version() < _COMPACT_EVERY - 1:
+                continue
+            with _as_failed():
+                # A run makes one version or several, so that no version can be waited for: the log is asked.
+                recent = {entry["operation"].partition(" ")[0] for entry in table.history(_COMPACT_EVERY)}
+                if not recent & {"OPTIMIZE", "VACUUM"}:
                     table.optimize.compact()
                     table.vacuum(retention_hours=7 * 24, enforce_retention_duration=True, dry_run=False)
 
