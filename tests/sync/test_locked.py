@@ -12,12 +12,14 @@ from typing import IO
 
 import psycopg2
 import pytest
+from tests.localkube.waiting import wait_until
 from tests.sync import postgres
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import Destination, Postgres, compare
 
 from makini_operator.sync.destinations.duck import Duck
+from makini_operator.sync.destinations.postgres import Postgres as PostgresDestination
 from makini_operator.sync.errors import Locked
 from makini_operator.sync.waiting import ASK_EVERY, locked_within
 
@@ -90,6 +92,32 @@ def test_a_run_whose_connection_and_lock_are_lost_moves_no_cursor(
     fake.fault = None
     assert program.run().code == 0
     compare(fake, destination)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's table of sockets is Linux's")
+def test_the_server_looks_after_a_silent_run_within_half_a_minute(postgres_server: str, dataset: str) -> None:
+    """Or the lock of a node that died would be held for two hours."""
+    destination = PostgresDestination(postgres_server, dataset)
+    with destination.lock():
+        found = "SELECT client_port FROM pg_stat_activity WHERE application_name = 'makini-sync'"
+        ((port,),) = postgres.query(postgres_server, found)
+
+        def keepalive() -> int | None:
+            """When the server asks next, in hundredths of a second; a timer of kind 1 is that of what it just sent."""
+            sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            (timer,) = [socket[5] for socket in sockets if socket[2].endswith(f":{port:04X}")]
+            kind, _, left = timer.partition(":")
+            return int(left, 16) if kind == "02" else None
+
+        left = wait_until(keepalive, describe="a silent connection")
+        assert left is not None
+        assert left <= 3000
+        options = destination.loading().destination.config_params["credentials"].get_query()["options"]
+    connection = psycopg2.connect(postgres_server, options=options)  # as dlt does
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW tcp_keepalives_count")
+        assert cursor.fetchall() == [("3",)]
+    connection.close()
 
 
 @pytest.mark.parametrize("kind", ["postgres"], indirect=True)

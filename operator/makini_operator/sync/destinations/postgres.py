@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _BATCH = 5_000
 _MAX_NAME = 63  # bytes of an identifier, beyond which dlt shortens a column's
 _CONNECT_TIMEOUT = 15  # seconds
+# When the run's node dies, its sessions end within a minute, and with them the lock; by default after two hours.
+_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _PASSED_ON = ("ssl", "options", "target_session", "channel_binding", "gss")  # parts of a DSN that dlt hands on
 
 
@@ -151,7 +153,7 @@ class Postgres:
                 "database": parts["dbname"],
                 "username": parts["user"],
                 "password": parts.get("password") or used.get("password") or "-",  # dlt wants one where none is needed
-                "query": {name: parts[name] for name in parts if name.startswith(_PASSED_ON)},
+                "query": {name: parts[name] for name in parts if name.startswith(_PASSED_ON)} | self._options(),
             }
         )
         return Loading(
@@ -182,6 +184,12 @@ class Postgres:
         info = self._connection.info
         return {**{k: v for k, v in info.dsn_parameters.items() if v}, "password": info.password}
 
+    def _options(self) -> dict[str, str]:
+        """Return the options of dlt's sessions, which it gives to the server in any case."""
+        known = {name for (name,) in self._all("SELECT name FROM pg_settings WHERE name = ANY(%s)", list(_KEEPALIVES))}
+        added = [f"-c {name}={value}" for name, value in _KEEPALIVES.items() if name in known]
+        return {"options": " ".join(filter(None, [self._parts.get("options"), *added]))} if added else {}
+
     @contextmanager
     def _connected(self) -> Iterator[None]:
         self._connection = self._connect()
@@ -198,6 +206,8 @@ class Postgres:
             "connect_timeout": _CONNECT_TIMEOUT,
             "application_name": "makini-sync",
             "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
         }
         try:
             connection: psycopg2.extensions.connection = psycopg2.connect(
@@ -206,6 +216,10 @@ class Postgres:
         except self._errors as error:
             raise self._failed(error) from None
         connection.autocommit = True
+        # Not as options of the connection, which some poolers refuse; nor does every server know these.
+        with connection.cursor() as cursor, suppress(self._errors):
+            for name, value in _KEEPALIVES.items():
+                cursor.execute(f"SET {name} = {value}")
         return connection
 
     def _prepare(self) -> None:
