@@ -1,6 +1,7 @@
 """A purge deletes all of what was a dataset of ours, and nothing of anybody else's; it says before what it will do."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.sync.fakemakini import FakeMakini, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import LINES, Destination, Duck, Files, Postgres, compare
 from tests.sync.reading import ORDERS as TABLE
+
+from makini_operator.sync.destinations import files_purge
+from makini_operator.sync.destinations.objects import Folder
 
 
 @pytest.fixture
@@ -169,3 +173,53 @@ def test_others_files_in_the_staging_folder_stay_and_those_in_the_datasets_own_a
         f"{destination.dataset}_staging",
         f"{destination.dataset}.lock",
     }
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Mortal(Folder):
+    """Files whose process is killed after so many deletions, be it in the middle of a folder."""
+
+    def __init__(self, root: Path, deletions: int) -> None:
+        super().__init__(root)
+        self._left = deletions
+
+    def delete(self, name: str) -> None:
+        if self._left == 0:
+            raise Killed
+        self._left -= 1
+        super().delete(name)
+
+    def delete_all(self, folder: str) -> None:
+        for name in self.names(folder):
+            self.delete(name)
+        super().delete_all(folder)
+
+
+@pytest.mark.parametrize("kind", ["files"], indirect=True)
+def test_a_purge_that_is_killed_anywhere_can_be_repeated(
+    fake: FakeMakini, synced: Program, destination: Files, tmp_path: Path
+) -> None:
+    count = len(Folder(destination.folder).names(destination.dataset))
+    for deletions in range(count):
+        root = tmp_path / "copy"
+        shutil.copytree(destination.folder, root)
+        with pytest.raises(Killed):
+            files_purge.purge(Mortal(root, deletions), destination.dataset)
+        files_purge.purge(Folder(root), destination.dataset)
+        assert {path.name for path in root.iterdir()} == {f"{destination.dataset}.lock"}, deletions
+        shutil.rmtree(root)
+
+    with pytest.raises(Killed):
+        files_purge.purge(Mortal(destination.folder, count // 2), destination.dataset)
+    outcome = synced.run()
+    assert (outcome.code, outcome.result["reason"]) == (2, "BadSettings"), outcome.log
+    assert "was interrupted: finish it with makini-operator history purge" in outcome.result["message"]
+    assert "was interrupted" in synced.history("show").stderr
+    assert "also deleted: " in synced.history("purge").stdout
+    done = synced.history("purge", "--confirm", synced.dataset)
+    assert done.returncode == 0, done.stderr
+    assert synced.run().code == 0
+    compare(fake, destination)

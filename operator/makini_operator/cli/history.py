@@ -47,7 +47,8 @@ def purge(confirm: str | None, **options: Any) -> None:
             raise BadSettings(f"{_NONE.format(dataset)} Nothing was deleted: look at the name and the place")
         with destination.lock():
             doomed = destination.doomed()
-            _print(doomed.rows)
+            if doomed.rows or not doomed.others:
+                _print(doomed.rows)
             for text in doomed.others:
                 click.echo(f"also deleted: {text}")
             for text in doomed.kept:

@@ -143,8 +143,9 @@ class Duck:
     def purge(self) -> None:
         """Delete the file."""
         self._check_ours()
-        self._file.unlink(missing_ok=True)
+        # The log first: DuckDB would replay it onto a new file.
         self._file.with_name(f"{self._file.name}.wal").unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
 
     def _check_ours(self) -> None:
         if self._file.exists():

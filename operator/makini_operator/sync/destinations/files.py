@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from makini_operator.sync.destinations import files_purge
-from makini_operator.sync.destinations.base import STAGING, Doomed, Known, Loading, State, checked_dataset, is_data
+from makini_operator.sync.destinations.base import Doomed, Known, Loading, State, checked_dataset, is_data
 from makini_operator.sync.destinations.bucketlock import BucketLock
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
@@ -24,7 +24,6 @@ from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncErro
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
 _IN_QUERY = 20_000  # keys that one query looks for
-_STARTED = "init"  # the file by which dlt knows a folder as its own
 _COMPACT_EVERY = 20  # versions of a table since the last time
 _EXPECTED = "--files-url: expected file:///folder or s3://bucket/prefix"
 
@@ -57,14 +56,15 @@ class Files:
 
     def lock(self) -> AbstractContextManager[None]:
         """Take the dataset's lock, a file or an object beside its folder."""
-        return self._held()
+        return self._lock.held()
 
     def check_lock(self) -> None:
         """Raise LockLost unless the lock is still held."""
         self._lock.check()
 
     def read_state(self) -> dict[str, State]:
-        """Return the state by entity, from one small file for each."""
+        """Return the state by entity, from one small file for each; raises BadSettings where nothing may be loaded."""
+        files_purge.check_usable(self._objects, self.dataset)
         folder = f"{self.dataset}.state/"
         found = {name: self._objects.get(name) for name in self._objects.names(folder) if name.endswith(".json")}
         states = (json.loads(content[0]) for content in found.values() if content)
@@ -136,6 +136,7 @@ class Files:
 
     def rows(self) -> Mapping[str, int]:
         """Return the tables with their number of rows."""
+        files_purge.check_whole(self._objects, self.dataset)
         start = f"{self.dataset}/"
         names = {name[len(start) :].split("/")[0] for name in self._objects.names(start) if "/_delta_log/" in name}
         tables = {name: self._table(name) for name in sorted(names) if is_data(name)}
@@ -155,24 +156,6 @@ class Files:
     def purge(self) -> None:
         """Delete the dataset's folders, and dlt's copies of its tables in the one that it stages in."""
         files_purge.purge(self._objects, self.dataset)
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        with self._lock.held():
-            if isinstance(self._objects, Folder):
-                self._mend(self._objects.root / self.dataset)
-                self._mend(self._objects.root / f"{self.dataset}{STAGING}")
-            yield
-
-    def _mend(self, folder: Path) -> None:
-        """Take away the empty folder that dlt leaves when it is killed at its very first step, and then trips over."""
-        if folder.is_dir() and not (folder / _STARTED).exists():
-            try:
-                folder.rmdir()
-            except OSError:
-                raise BadSettings(
-                    f"{folder} holds files that are not a dataset of ours: choose another folder"
-                ) from None
 
     def _table(self, name: str) -> Any:
         from deltalake import DeltaTable  # noqa: PLC0415

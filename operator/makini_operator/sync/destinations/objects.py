@@ -34,6 +34,9 @@ class Objects(Protocol):
     def delete(self, name: str) -> None:
         """Delete one; nothing if there is none of that name."""
 
+    def delete_empty(self, folder: str) -> None:
+        """Delete a folder that has nothing in it; nothing if there is none."""
+
     def delete_all(self, folder: str) -> None:
         """Delete everything in a folder, and the folder; nothing if there is none. Its name ends with `/`."""
 
@@ -77,6 +80,11 @@ class Folder:
         """Delete a file."""
         with _as_failed(self.root):
             (self.root / name).unlink(missing_ok=True)
+
+    def delete_empty(self, folder: str) -> None:
+        """Delete an empty folder; raises DestinationFailed when it is not empty any more."""
+        with _as_failed(self.root), suppress(FileNotFoundError):
+            (self.root / folder.rstrip("/")).rmdir()
 
     def delete_all(self, folder: str) -> None:
         """Delete a folder; what is a link to one is emptied, and the link deleted."""
@@ -150,6 +158,9 @@ class Bucket:
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
         except Exception as error:
             raise failed(error) from None
+
+    def delete_empty(self, folder: str) -> None:
+        """Nothing: a bucket has no folders."""
 
     def delete_all(self, folder: str) -> None:
         """Delete the objects, one by one: not every S3 can delete many."""
