@@ -1,8 +1,10 @@
 """Delta tables on S3, against moto: rows, state, and a lock that outlives a killed run for a while only."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,57 @@ def test_what_nobody_foresaw_ends_in_a_result_that_repeats_no_value(tmp_path: Pa
     assert (outcome.code, outcome.result["reason"]) == (1, "Failed")
     assert "unexpected ProfileNotFound with these settings" in outcome.result["message"]
     assert "canary" not in outcome.log + str(outcome.result)
+
+
+TOKEN = "canary-session-token-of-s3"  # noqa: S105 - of a test
+EXPIRED = f"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message><Token-0>{TOKEN}</Token-0></Error>"""
+LISTED = """<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<IsTruncated>false</IsTruncated><Contents><Key>acme/erp_uom/_delta_log/0.json</Key></Contents></ListBucketResult>"""
+
+
+class Expired(BaseHTTPRequestHandler):
+    """A bucket with a dataset in it, whose keys end before the Delta library comes."""
+
+    def do_GET(self) -> None:
+        if "Botocore" not in self.headers["User-Agent"]:
+            return self.answer(400, EXPIRED)
+        if "list-type" in self.path:
+            return self.answer(200, LISTED)
+        return self.answer(200, "{}") if self.path.endswith("/_dataset.json") else self.answer(404, "")
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200, "")
+
+    def answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_an_error_of_the_delta_library_is_one_line_with_its_cause_and_without_secrets(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Expired)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    environment = {
+        "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_REGION": "us-east-1",
+    }  # fmt: skip
+    options = ["--destination", "files", "--files-url", "s3://bucket"]
+    failed = Program(tmp_path, "http://127.0.0.1:1", options, environment, "acme").history("show")
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    assert failed.returncode == 5
+    assert failed.stderr.startswith("makini-operator: Delta: OSError: ")
+    assert "ExpiredToken: The provided token has expired." in failed.stderr
+    assert (failed.stderr.count("\n"), "\x1b" in failed.stderr, "canary" in failed.stderr) == (1, False, False)
 
 
 ROLE = """#!{python}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from makini_operator.cli.sync import destination_options, make_destination
-from makini_operator.sync.errors import BadSettings, SyncError
+from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError
+from makini_operator.sync.redact import log_unexpected
 
 _NONE = "There is no dataset {!r} there."
+_logger = logging.getLogger(__name__)
 
 
 @click.group()
@@ -22,15 +27,13 @@ def history() -> None:
 @destination_options
 def show(**options: Any) -> None:
     """Print the dataset's tables and how many rows they hold."""
-    try:
+    with _failing():
         destination = make_destination(options)
         if not destination.is_there():
             click.echo(_NONE.format(destination.dataset))
             return
         with destination.lock():
             _print(destination.rows())
-    except SyncError as error:
-        _fail(error)
 
 
 @history.command(context_settings={"auto_envvar_prefix": "MAKINI_SYNC"})
@@ -41,7 +44,7 @@ def show(**options: Any) -> None:
 def purge(confirm: str | None, **options: Any) -> None:
     """Say what a purge would delete; with --confirm DATASET, delete it for good."""
     dataset = options["dataset"]
-    try:
+    with _failing():
         destination = make_destination(options)
         if not destination.is_there():
             raise BadSettings(f"{_NONE.format(dataset)} Nothing was deleted: look at the name and the place")
@@ -57,21 +60,35 @@ def purge(confirm: str | None, **options: Any) -> None:
                 click.echo(f"Nothing was deleted. To delete all of it for good: --confirm {dataset}")
                 return
             if confirm != dataset:
-                click.echo(f"makini-operator: --confirm names {confirm!r}, the dataset is {dataset!r}", err=True)
-                sys.exit(2)
+                raise BadSettings(f"--confirm names {confirm!r}, the dataset is {dataset!r}")
             destination.purge()
-    except SyncError as error:
-        _fail(error)
     click.echo(f"Dataset {dataset} was deleted.")
 
 
-def _print(rows: Any) -> None:
+def _print(rows: Mapping[str, int]) -> None:
     for table, count in rows.items():
         click.echo(f"{table}\t{count}")
     if not rows:
         click.echo("The dataset holds no rows.")
 
 
-def _fail(error: SyncError) -> None:
-    click.echo(f"makini-operator: {error}", err=True)
-    sys.exit(error.exit_code)
+@contextmanager
+def _failing() -> Iterator[None]:
+    """End the process with one line and the code of the error, whatever it is."""
+    failed: SyncError
+    try:
+        yield
+    except SyncError as error:
+        failed = error
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        failed = BadSettings(f"there is no module {module!r} here: install makini-operator[sync]")
+    except OSError as error:
+        failed = DestinationFailed(str(error))
+    except Exception as error:  # noqa: BLE001 - a bug, or what the settings made a library say
+        log_unexpected(_logger, "history", error)
+        failed = SyncError(f"unexpected {type(error).__name__} with these settings; the log says where")
+    else:
+        return
+    click.echo(f"makini-operator: {failed}", err=True)
+    sys.exit(failed.exit_code)

@@ -25,6 +25,7 @@ from makini_operator.sync.destinations.base import (
 )
 from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.errors import DestinationFailed
+from makini_operator.sync.redact import clean
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
 _BATCH = 5_000
@@ -169,7 +170,7 @@ class Duck:
             with self._duckdb.connect(str(self._file)) as database:
                 yield database
         except self._duckdb.Error as error:
-            raise DestinationFailed(f"DuckDB: {str(error)[:300]}") from None
+            raise DestinationFailed(f"DuckDB: {clean(str(error), self.secrets)}") from None
 
 
 def _one(found: Any) -> Any:

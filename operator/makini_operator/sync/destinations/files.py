@@ -7,6 +7,7 @@ too. Keys of S3 come from where AWS' own tools take them: environment, shared fi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -21,10 +22,13 @@ from makini_operator.sync.destinations.filelock import FileLock
 from makini_operator.sync.destinations.objects import Bucket, Folder, Objects
 from makini_operator.sync.destinations.s3 import S3
 from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError
+from makini_operator.sync.redact import clean
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, RUN
 
 _IN_QUERY = 20_000  # keys that one query looks for
 _COMPACT_EVERY = 20  # versions of a table since the last time
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+_IN_XML = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Code", "Message")}  # of an answer of S3
 _EXPECTED = "--files-url: expected file:///folder or s3://bucket/prefix"
 
 
@@ -103,7 +107,7 @@ class Files:
             predicate = f't."{by}" = s.key AND t."{GONE_AT}" IS NULL'
             literal = f"CAST('{at.isoformat()}' AS TIMESTAMP)"
             merge = found.merge(source, predicate, source_alias="s", target_alias="t")
-            with _as_failed():
+            with self._as_failed():
                 marked += merge.when_matched_update({GONE_AT: literal}).execute()["num_target_rows_updated"]
         return int(marked)
 
@@ -113,7 +117,7 @@ class Files:
             table = self._table(name)
             if table is None or table.version() < _COMPACT_EVERY - 1:
                 continue
-            with _as_failed():
+            with self._as_failed():
                 # A run makes one version or several, so that no version can be waited for: the log is asked.
                 recent = {entry["operation"].partition(" ")[0] for entry in table.history(_COMPACT_EVERY)}
                 if not recent & {"OPTIMIZE", "VACUUM"}:
@@ -161,8 +165,19 @@ class Files:
         from deltalake import DeltaTable  # noqa: PLC0415
 
         url, options = f"{self._url}/{self.dataset}/{name}", self._s3.options if self._s3 else None
-        with _as_failed():
+        with self._as_failed():
             return DeltaTable(url, storage_options=options) if DeltaTable.is_deltatable(url, options) else None
+
+    @contextmanager
+    def _as_failed(self) -> Iterator[None]:
+        """Turn what the Delta library raises, which is of many kinds, into the one error that a run knows."""
+        try:
+            yield
+        except (SyncError, GeneratorExit):
+            raise
+        except Exception as error:
+            text = clean(f"{type(error).__name__}: {_cause_first(error)}", self.secrets)
+            raise DestinationFailed(f"Delta: {text}") from error
 
     def _query(self, table: str, query: str) -> Iterator[Any]:
         """Ask the engine of the Delta library; `t` is the table."""
@@ -171,21 +186,10 @@ class Files:
         found = self._table(table)
         if found is None:
             return
-        with _as_failed():
+        with self._as_failed():
             for chunk in QueryBuilder().register("t", found).execute(query):
                 columns = (chunk.column(i).to_pylist() for i in range(chunk.num_columns))
                 yield from zip(*columns, strict=True)
-
-
-@contextmanager
-def _as_failed() -> Iterator[None]:
-    """Turn what the Delta library raises, which is of many kinds, into the one error that a run knows."""
-    try:
-        yield
-    except (SyncError, GeneratorExit):
-        raise
-    except Exception as error:
-        raise DestinationFailed(f"Delta: {type(error).__name__}: {str(error)[:300]}") from error
 
 
 def _joined(batches: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -201,3 +205,12 @@ def _joined(batches: Iterable[list[str]]) -> Iterator[list[str]]:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _cause_first(error: Exception) -> str:
+    """Return the text of an error of the Delta library, which ends with its cause, so that it survives a cut."""
+    outer, *inner = (part.strip() for part in _COLOURS.sub("", str(error)).split("\u21b3"))
+    code, told = _IN_XML["Code"].search(str(error)), _IN_XML["Message"].search(str(error))
+    if code and inner:
+        inner[-1] = f"{code[1]}: {told[1]}" if told else code[1]
+    return ": ".join(filter(None, [outer, *reversed(inner)]))

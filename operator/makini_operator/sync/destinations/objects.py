@@ -49,26 +49,29 @@ class Folder:
 
     def get(self, name: str) -> tuple[bytes, str] | None:
         """Read a file."""
-        try:
+        with _as_failed(self.root), suppress(FileNotFoundError):
             return (self.root / name).read_bytes(), ""
-        except FileNotFoundError:
-            return None
+        return None
 
     def put(self, name: str, content: bytes) -> None:
         """Write beside it, then rename: a reader, or a crash, meets the old or the new."""
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        with _as_failed(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
 
     def names(self, prefix: str) -> list[str]:
-        """List the files."""
-        found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
-        return sorted(name for name in found if name.startswith(prefix))
+        """List the files, also behind a folder that is a link; what else is in the root is not looked at."""
+        with _as_failed(self.root):
+            start = self.root / prefix.rpartition("/")[0]
+            found = [Path(folder, file) for folder, _, files in os.walk(start, onerror=_raise) for file in files]
+        names = (path.relative_to(self.root).as_posix() for path in found)
+        return sorted(name for name in names if name.startswith(prefix))
 
     def holds(self, folder: str) -> bool:
         """Say whether anything is in a folder, be it an empty folder."""
@@ -174,6 +177,11 @@ def _as_failed(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DestinationFailed(f"the folder {root} cannot be read or written: {error}") from None
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def failed(error: Exception) -> DestinationFailed:
