@@ -20,7 +20,8 @@ from tests.sync.reading import Destination, Postgres, compare
 
 from makini_operator.sync.destinations.duck import Duck
 from makini_operator.sync.destinations.postgres import Postgres as PostgresDestination
-from makini_operator.sync.errors import Locked
+from makini_operator.sync.errors import Locked, LockLost
+from makini_operator.sync.rows import RUN
 from makini_operator.sync.waiting import ASK_EVERY, locked_within
 
 
@@ -92,6 +93,31 @@ def test_a_run_whose_connection_and_lock_are_lost_moves_no_cursor(
     fake.fault = None
     assert program.run().code == 0
     compare(fake, destination)
+
+
+UNLOCKING = f"""
+CREATE VIEW {{}}.unlocking AS SELECT coalesce(pg_advisory_unlock_all()::text, '') AS {RUN}
+"""
+
+
+def test_a_session_without_its_lock_moves_no_cursor(postgres_server: str, dataset: str) -> None:
+    """As behind a pooler that gives each statement another session. Here a view takes the lock away."""
+    destination, other = (PostgresDestination(postgres_server, dataset) for _ in range(2))
+    with destination.lock():
+        destination.write_state("erp/uom", {"cursor": "1"})
+        destination.check_lock()
+        with pytest.raises(Locked), other.lock():
+            pass
+        postgres.query(postgres_server, UNLOCKING.format(dataset))
+        destination.arrived("unlocking", "")
+        with pytest.raises(LockLost, match="not a pooler in transaction mode"):
+            destination.check_lock()
+        with pytest.raises(LockLost):
+            destination.write_state("erp/uom", {"cursor": "2"})
+        assert destination.read_state() == {"erp/uom": {"cursor": "1"}}
+        with other.lock():
+            other.write_state("erp/uom", {"cursor": "3"})
+            other.check_lock()
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the kernel's table of sockets is Linux's")

@@ -1,7 +1,8 @@
 """PostgreSQL: a schema for each dataset, its lock an advisory lock of the session that also writes the cursor.
 
-So a run whose connection broke, and with it its lock, cannot move the cursor any more. A connection pooler in
-transaction mode breaks this; the run needs a connection of its own.
+So a run whose connection broke, and with it its lock, cannot move the cursor any more. What dlt loads at that moment
+goes over sessions of its own, and still arrives. A connection pooler in transaction mode takes the lock away in
+silence; that is looked for with each write of the cursor. The run needs a connection of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 _BATCH = 5_000
 _MAX_NAME = 63  # bytes of an identifier, beyond which dlt shortens a column's
 _CONNECT_TIMEOUT = 15  # seconds
+_HELD = """
+SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
+AND (classid::bigint << 32) | objid::bigint = %s
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 # When the run's node dies, its sessions end within a minute, and with them the lock; by default after two hours.
 _KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _PASSED_ON = ("ssl", "options", "target_session", "channel_binding", "gss")  # parts of a DSN that dlt hands on
@@ -75,11 +81,13 @@ class Postgres:
             yield
 
     def check_lock(self) -> None:
-        """Raise LockLost unless the session that holds the lock is alive."""
+        """Raise LockLost unless the server says that this session holds the lock."""
         try:
-            self._one("SELECT 1")
+            is_held = self._all(_HELD, self._lock_number())
         except DestinationFailed as error:
             raise LockLost(f"the connection that held the lock of dataset {self.dataset!r} is lost: {error}") from None
+        if not is_held:
+            raise self._lost()
 
     def read_state(self) -> dict[str, State]:
         """Return the state by entity."""
@@ -88,14 +96,17 @@ class Postgres:
         return {name: json.loads(text) for name, text in self._all(f"SELECT entity, state FROM {self._name(STATE)}")}
 
     def write_state(self, entity: str, state: State) -> None:
-        """Replace one entity's state, over the session that holds the lock."""
+        """Replace one entity's state, in one statement with looking whether this session holds the lock."""
         self._prepare()
-        self._run(
-            f"INSERT INTO {self._name(STATE)} (entity, state) VALUES (%s, %s) "
+        written = self._run(
+            f"INSERT INTO {self._name(STATE)} (entity, state) SELECT %s::text, %s::text WHERE EXISTS ({_HELD}) "
             "ON CONFLICT (entity) DO UPDATE SET state = excluded.state",
             entity,
             json.dumps(state),
+            self._lock_number(),
         )
+        if not written:
+            raise self._lost()
 
     def known(self, table: str, *, keys: Iterable[list[str]] | None = None, by: str = KEY) -> Iterator[Known]:
         """Return key, digest and mark of rows."""
@@ -229,6 +240,12 @@ class Postgres:
             schema = f'CREATE SCHEMA "{self.dataset}"; ' if is_new else ""
             # One message, so one transaction: a schema without this table would not be known as ours by a purge.
             self._run(f"{schema}CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)")
+
+    def _lost(self) -> LockLost:
+        return LockLost(
+            f"this session does not hold the lock of dataset {self.dataset!r} any more: a run needs a connection "
+            "of its own, not a pooler in transaction mode"
+        )
 
     def _lock_number(self) -> int:
         return int.from_bytes(hashlib.sha256(f"makini-sync/{self.dataset}".encode()).digest()[:8], "big", signed=True)
