@@ -163,6 +163,9 @@ def test_a_user_with_rights_on_its_schema_only_is_enough(
     outcome = program.run()
     assert outcome.code == 0, outcome.log
     compare(fake, Postgres(postgres_server, name))
+    purge = program.history("purge", "--confirm", name)
+    assert purge.returncode == 0, purge.stderr
+    assert postgres.query(postgres_server, "SELECT 1 FROM pg_namespace WHERE nspname LIKE %s", f"{name}%") == []
 
 
 # --- waiting for the lock ------------------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 from makini_operator.sync.destinations import postgres_purge
 from makini_operator.sync.destinations.base import (
@@ -25,23 +24,16 @@ from makini_operator.sync.destinations.base import (
     is_data,
     locked,
 )
-from makini_operator.sync.errors import BadSettings, DestinationFailed, Locked, LockLost
-from makini_operator.sync.redact import clean
+from makini_operator.sync.destinations.postgres_session import Session
+from makini_operator.sync.errors import DestinationFailed, Locked, LockLost
 from makini_operator.sync.rows import DIGEST, GONE_AT, KEY, PARENT, RUN
 
-if TYPE_CHECKING:
-    import psycopg2.extensions
-
-_BATCH = 5_000
 _MAX_NAME = 63  # bytes of an identifier, beyond which dlt shortens a column's
-_CONNECT_TIMEOUT = 15  # seconds
 _HELD = """
 SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
 AND (classid::bigint << 32) | objid::bigint = %s
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# When the run's node dies, its sessions end within a minute, and with them the lock; by default after two hours.
-_KEEPALIVES = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _PASSED_ON = ("ssl", "options", "target_session", "channel_binding", "gss")  # parts of a DSN that dlt hands on
 
 
@@ -49,41 +41,31 @@ class Postgres:
     """A schema of a PostgreSQL database. `dsn` is a URL or a libpq connection string, with its password."""
 
     def __init__(self, dsn: str, dataset: str) -> None:
-        import psycopg2.extensions  # noqa: PLC0415 - only who loads there needs it
-
         self.dataset = checked_dataset(dataset)
-        self._errors = psycopg2.Error
-        self._dsn = dsn.strip()
-        try:
-            self._parts = psycopg2.extensions.parse_dsn(self._dsn)
-        except psycopg2.ProgrammingError:
-            raise BadSettings(
-                "the PostgreSQL credentials are not a connection string: expected postgresql://user:password@host/database"
-            ) from None
-        self._connection: psycopg2.extensions.connection | None = None
+        self._session = Session(dsn)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The password."""
-        return tuple(filter(None, [self._parts.get("password")]))
+        return self._session.secrets
 
     def is_there(self) -> bool:
         """Say whether the schema is there, over a connection of its own."""
-        with self._connected():
-            return postgres_purge.is_there(self._ask, self.dataset)
+        with self._session.opened():
+            return postgres_purge.is_there(self._session.ask, self.dataset)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Connect and take the dataset's advisory lock."""
-        with self._connected():
-            if not self._one("SELECT pg_try_advisory_lock(%s)", self._lock_number())[0]:
+        with self._session.opened():
+            if not self._session.one("SELECT pg_try_advisory_lock(%s)", self._lock_number())[0]:
                 raise Locked(locked(self.dataset))
             yield
 
     def check_lock(self) -> None:
         """Raise LockLost unless the server says that this session holds the lock."""
         try:
-            is_held = self._all(_HELD, self._lock_number())
+            is_held = self._session.ask(_HELD, self._lock_number())
         except DestinationFailed as error:
             raise LockLost(f"the connection that held the lock of dataset {self.dataset!r} is lost: {error}") from None
         if not is_held:
@@ -93,12 +75,14 @@ class Postgres:
         """Return the state by entity."""
         if not self._exists(STATE):
             return {}
-        return {name: json.loads(text) for name, text in self._all(f"SELECT entity, state FROM {self._name(STATE)}")}
+        return {
+            name: json.loads(text) for name, text in self._session.ask(f"SELECT entity, state FROM {self._name(STATE)}")
+        }
 
     def write_state(self, entity: str, state: State) -> None:
         """Replace one entity's state, in one statement with looking whether this session holds the lock."""
         self._prepare()
-        written = self._run(
+        written = self._session.run(
             f"INSERT INTO {self._name(STATE)} (entity, state) SELECT %s::text, %s::text WHERE EXISTS ({_HELD}) "
             "ON CONFLICT (entity) DO UPDATE SET state = excluded.state",
             entity,
@@ -114,23 +98,23 @@ class Postgres:
             return
         query = f'SELECT "{KEY}", "{DIGEST}", "{GONE_AT}" IS NOT NULL FROM {self._name(table)}'
         if keys is None:
-            yield from self._stream(query)
+            yield from self._session.stream(query)
             return
         for batch in keys:
-            yield from self._all(f'{query} WHERE "{by}" = ANY(%s)', batch)
+            yield from self._session.ask(f'{query} WHERE "{by}" = ANY(%s)', batch)
 
     def arrived(self, table: str, run: str) -> int:
         """Return how many rows came with a run."""
         if not self._exists(table):
             return 0
-        return int(self._one(f'SELECT count(*) FROM {self._name(table)} WHERE "{RUN}" = %s', run)[0])
+        return int(self._session.one(f'SELECT count(*) FROM {self._name(table)} WHERE "{RUN}" = %s', run)[0])
 
     def mark_gone(self, table: str, keys: Iterable[list[str]], *, by: str = KEY, at: datetime) -> int:
         """Mark rows that are not marked yet."""
         if not self._exists(table):
             return 0
         query = f'UPDATE {self._name(table)} SET "{GONE_AT}" = %s WHERE "{GONE_AT}" IS NULL AND "{by}" = ANY(%s)'
-        return sum(self._run(query, at, batch) for batch in keys)
+        return sum(self._session.run(query, at, batch) for batch in keys)
 
     def tidy(self, tables: Mapping[str, list[str]]) -> None:
         """Add columns that are empty so far; index what is looked up by: dlt makes no index, and would read it all."""
@@ -142,11 +126,11 @@ class Postgres:
                 columns = self._columns(table)
                 for column in map(shortened, wanted):
                     if column not in columns:
-                        self._run(f'ALTER TABLE {self._name(table)} ADD COLUMN "{column}" varchar')
+                        self._session.run(f'ALTER TABLE {self._name(table)} ADD COLUMN "{column}" varchar')
                 for column in (KEY, PARENT):
                     if column in columns:
                         name = f"{table[:40]}_{hashlib.sha256(table.encode()).hexdigest()[:6]}{column[7:]}"
-                        self._run(f'CREATE INDEX IF NOT EXISTS "{name}" ON {self._name(table)} ("{column}")')
+                        self._session.run(f'CREATE INDEX IF NOT EXISTS "{name}" ON {self._name(table)} ("{column}")')
 
     def loading(self) -> Loading:
         """Loaded as INSERT statements: with CSV dlt 1.31 makes NULL of every empty text, without a word."""
@@ -154,8 +138,8 @@ class Postgres:
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials  # noqa: PLC0415
 
         # What libpq took from its environment and defaults, dlt has to be told.
-        used = self._used()
-        parts = self._parts | {name: used[name] for name in ("host", "port", "dbname", "user") if name in used}
+        used = self._session.used()
+        parts = self._session.parts | {name: used[name] for name in ("host", "port", "dbname", "user") if name in used}
         made = PostgresCredentials(
             {
                 "drivername": "postgresql",
@@ -164,7 +148,7 @@ class Postgres:
                 "database": parts["dbname"],
                 "username": parts["user"],
                 "password": parts.get("password") or used.get("password") or "-",  # dlt wants one where none is needed
-                "query": {name: parts[name] for name in parts if name.startswith(_PASSED_ON)} | self._options(),
+                "query": {name: parts[name] for name in parts if name.startswith(_PASSED_ON)} | self._session.options(),
             }
         )
         return Loading(
@@ -177,69 +161,27 @@ class Postgres:
     def rows(self) -> Mapping[str, int]:
         """Return the tables with their number of rows."""
         return {
-            table: int(self._one(f"SELECT count(*) FROM {self._name(table)}")[0])
+            table: int(self._session.one(f"SELECT count(*) FROM {self._name(table)}")[0])
             for table in self._tables(self.dataset)
         }
 
     def doomed(self) -> Doomed:
         """Return what a purge would drop."""
-        return postgres_purge.doomed(self._ask, self.dataset)
+        return postgres_purge.doomed(self._session.ask, self.dataset)
 
     def purge(self) -> None:
         """Drop the schema, and dlt's copies of its tables in the one that it stages in, in one transaction."""
-        postgres_purge.drop(self._ask, self.dataset)
-
-    def _used(self) -> dict[str, Any]:
-        if self._connection is None:
-            raise RuntimeError("a destination is used only while its lock is held")
-        info = self._connection.info
-        return {**{k: v for k, v in info.dsn_parameters.items() if v}, "password": info.password}
-
-    def _options(self) -> dict[str, str]:
-        """Return the options of dlt's sessions, which it gives to the server in any case."""
-        known = {name for (name,) in self._all("SELECT name FROM pg_settings WHERE name = ANY(%s)", list(_KEEPALIVES))}
-        added = [f"-c {name}={value}" for name, value in _KEEPALIVES.items() if name in known]
-        return {"options": " ".join(filter(None, [self._parts.get("options"), *added]))} if added else {}
-
-    @contextmanager
-    def _connected(self) -> Iterator[None]:
-        self._connection = self._connect()
-        try:
-            yield
-        finally:
-            self._connection.close()
-            self._connection = None
-
-    def _connect(self) -> psycopg2.extensions.connection:
-        import psycopg2  # noqa: PLC0415
-
-        settings: dict[str, Any] = {
-            "connect_timeout": _CONNECT_TIMEOUT,
-            "application_name": "makini-sync",
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-        }
-        try:
-            connection: psycopg2.extensions.connection = psycopg2.connect(
-                self._dsn, **{k: v for k, v in settings.items() if k not in self._parts}
-            )
-        except self._errors as error:
-            raise self._failed(error) from None
-        connection.autocommit = True
-        # Not as options of the connection, which some poolers refuse; nor does every server know these.
-        with connection.cursor() as cursor, suppress(self._errors):
-            for name, value in _KEEPALIVES.items():
-                cursor.execute(f"SET {name} = {value}")
-        return connection
+        postgres_purge.drop(self._session.ask, self.dataset)
 
     def _prepare(self) -> None:
         # Looked up first: CREATE … IF NOT EXISTS needs the right to create also where there is nothing to create.
         if not self._exists(STATE):
-            is_new = not self._all("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.dataset)
+            is_new = not self._session.ask("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.dataset)
             schema = f'CREATE SCHEMA "{self.dataset}"; ' if is_new else ""
             # One message, so one transaction: a schema without this table would not be known as ours by a purge.
-            self._run(f"{schema}CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)")
+            self._session.run(
+                f"{schema}CREATE TABLE {self._name(STATE)} (entity text PRIMARY KEY, state text NOT NULL)"
+            )
 
     def _lost(self) -> LockLost:
         return LockLost(
@@ -254,57 +196,12 @@ class Postgres:
         return f'"{self.dataset}"."{table}"'
 
     def _exists(self, table: str) -> bool:
-        return self._one("SELECT to_regclass(%s)", self._name(table))[0] is not None
+        return self._session.one("SELECT to_regclass(%s)", self._name(table))[0] is not None
 
     def _tables(self, schema: str) -> list[str]:
-        found = self._all("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", schema)
+        found = self._session.ask("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", schema)
         return [name for (name,) in found if is_data(name)]
 
     def _columns(self, table: str) -> set[str]:
         query = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
-        return {name for (name,) in self._all(query, self.dataset, table)}
-
-    def _run(self, query: str, *values: Any) -> int:
-        with self._cursor() as cursor:
-            cursor.execute(query, values)
-            return int(cursor.rowcount)
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        with self._cursor() as cursor:
-            cursor.execute(query, values)
-            return list(cursor.fetchall())
-
-    def _ask(self, query: str, *values: Any) -> list[Any]:
-        """Run any statement; without values a % stands for itself."""
-        with self._cursor() as cursor:
-            cursor.execute(query, values or None)
-            return list(cursor.fetchall()) if cursor.description else []
-
-    def _one(self, query: str, *values: Any) -> Any:
-        return self._all(query, *values)[0]
-
-    def _stream(self, query: str) -> Iterator[Any]:
-        with self._cursor() as cursor:
-            cursor.execute(f"BEGIN; DECLARE makini_known NO SCROLL CURSOR FOR {query}")
-            try:
-                while True:
-                    cursor.execute(f"FETCH {_BATCH} FROM makini_known")
-                    found = cursor.fetchall()
-                    yield from found
-                    if len(found) < _BATCH:
-                        return
-            finally:
-                cursor.execute("ROLLBACK")
-
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        if self._connection is None:
-            raise RuntimeError("a destination is used only while its lock is held")
-        try:
-            with self._connection.cursor() as cursor:
-                yield cursor
-        except self._errors as error:
-            raise self._failed(error) from None
-
-    def _failed(self, error: Exception) -> DestinationFailed:
-        return DestinationFailed(f"PostgreSQL: {clean(str(error), self.secrets)}")
+        return {name for (name,) in self._session.ask(query, self.dataset, table)}
