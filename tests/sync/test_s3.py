@@ -92,7 +92,9 @@ def test_a_sync_into_a_bucket(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
     assert [item["Key"] for item in left] == [f"some/place/{s3.dataset}.lock"]
 
 
-def test_objects_that_only_begin_with_a_datasets_name_are_not_purged(s3: S3, tmp_path: Path) -> None:
+def test_objects_that_only_begin_with_a_datasets_name_are_neither_purged_nor_loaded_beside(
+    s3: S3, tmp_path: Path
+) -> None:
     names = {f"some/place/{s3.dataset}/2026/a.log", f"some/place/{s3.dataset}_staging/z"}
     for name in names:
         s3.client.put_object(Bucket=BUCKET, Key=name, Body=b"mine")
@@ -101,8 +103,11 @@ def test_objects_that_only_begin_with_a_datasets_name_are_not_purged(s3: S3, tmp
         refused = program.history("purge", *asked)
         assert refused.returncode == 2, refused.stdout
         assert "is not a dataset of ours" in refused.stderr
+    sync = program.run()
+    assert (sync.code, sync.result["reason"]) == (2, "BadSettings"), sync.log
+    assert "holds files that are not a dataset of ours: choose another folder" in sync.result["message"]
     left = s3.client.list_objects_v2(Bucket=BUCKET, Prefix=f"some/place/{s3.dataset}")["Contents"]
-    assert {item["Key"] for item in left} == names
+    assert {item["Key"] for item in left} == names | {f"some/place/{s3.dataset}.lock"}  # of the sync
 
 
 def test_a_bucket_that_is_not_there_fails_the_run(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
