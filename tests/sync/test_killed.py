@@ -4,10 +4,14 @@ import json
 import select
 import signal
 import subprocess
+from contextlib import closing
 from threading import Event
 from typing import IO
 
+import psycopg2
 import pytest
+from tests.localkube.waiting import wait_until
+from tests.sync import postgres
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import LINES, Destination, alive, compare
@@ -121,3 +125,26 @@ def test_told_to_end_while_loading(fake: FakeMakini, program: Program, destinati
     assert process.returncode == 143
     assert program.run().code == 0
     compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_a_whole_sync_killed_between_a_record_and_its_lines_is_finished_by_the_next_run(
+    fake: FakeMakini, program: Program, destination: Destination, postgres_server: str
+) -> None:
+    """The change has no new `updatedAt` and is older than the cursor: an ordinary run would not ask for it."""
+    fake.put(ORDERS, *[order(i) for i in range(30)], order(50, changed=900_000))
+    assert program.run().code == 0
+    silent = order(2, title="changed in silence")
+    silent["lineItems"] = [*silent["lineItems"][:2], {**silent["lineItems"][2], "key": "po-2-4"}]
+    fake.put(ORDERS, silent)
+    assert program.run().entity()["loaded"] == 0
+    with closing(psycopg2.connect(postgres_server)) as other:
+        other.cursor().execute(f'LOCK TABLE "{program.dataset}"."{LINES}" IN ACCESS EXCLUSIVE MODE')
+        process = program.start("--full")
+        query = f"SELECT title FROM \"{program.dataset}\".\"{TABLE}\" WHERE key = 'po-2'"  # noqa: S608
+        wait_until(lambda: postgres.query(postgres_server, query) == [("changed in silence",)], 120, "the order is loaded")
+        kill(process)
+    outcome = program.run()
+    assert outcome.code == 0, outcome.log
+    compare(fake, destination)
+    assert program.run("--full").entity()["loaded"] == 0

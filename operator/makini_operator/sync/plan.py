@@ -2,7 +2,7 @@
 
 State of an entity at the destination: `since` (the floor: nothing that changed before it is read), `cursor` (what
 changed before it is loaded), `compared_at` (when all keys were last seen), `connection` (which it was read from), and
-`loading` while a load is under way.
+`loading` while a load is under way, with `loading_from`, the `lower` of that load if it was no whole one.
 """
 
 from __future__ import annotations
@@ -39,18 +39,26 @@ class Plan:
 
 def plan(entity: Entity, state: State, wishes: Wishes, *, connection: str, now: datetime) -> Plan:
     """Return what is to be read of an entity in this run."""
+    # What an interrupted load left is of two versions: all that it would have written is read again, and written.
     believes = "loading" not in state
     if entity.cursor is None:
         is_first = "compared_at" not in state
         return Plan(lower=None, since=None, compares=not is_first, is_whole=True, believes=believes, is_first=is_first)
     since = _since(state, wishes, now)
     is_first = "cursor" not in state
-    is_whole = is_first or wishes.is_full or state.get("connection") != connection or _is_due(state, wishes, now)
+    is_whole = (
+        is_first
+        or wishes.is_full
+        or state.get("connection") != connection
+        or (not believes and "loading_from" not in state)
+        or _is_due(state, wishes, now)
+    )
     if is_whole:
         lower = since
     else:
         lower = parse_time(state["cursor"]) - wishes.overlap
         lower = max(lower, since) if since else lower
+        lower = min(lower, parse_time(state["loading_from"])) if not believes else lower
     return Plan(
         lower=lower,
         since=since,
@@ -62,14 +70,19 @@ def plan(entity: Entity, state: State, wishes: Wishes, *, connection: str, now: 
 
 
 def loading_state(plan: Plan, state: State, *, run: str, connection: str) -> State:
-    """Return an entity's state while a load is under way: all as before, but for the floor of what may be there then.
+    """Return an entity's state while a load is under way: all as before, but for what it may leave if interrupted.
 
-    An interrupted first load leaves rows that are as old as its floor. With a later floor, the next comparison would
-    not ask for the oldest of them, and take them for gone.
+    The next run then reads at least as far back as this one, believing no digest: a record's own row may be of the new
+    version, and its lines of the old. An interrupted first load leaves rows that are as old as its floor. With a later
+    floor, the next comparison would not ask for the oldest of them, and take them for gone.
     """
     made = {"connection": connection, **state, "loading": run}
-    made.pop("since", None)
-    return made | ({"since": format_time(plan.since)} if plan.since is not None else {})
+    made = {name: value for name, value in made.items() if name not in {"since", "loading_from"}}
+    if plan.since is not None:
+        made["since"] = format_time(plan.since)
+    if not plan.is_whole and plan.lower is not None:
+        made["loading_from"] = format_time(plan.lower)
+    return made
 
 
 def next_state(

@@ -65,8 +65,23 @@ def test_without_a_cursor_everything_is_read_each_time() -> None:
     assert planned({"connection": "c", "compared_at": "2026-11-25T10:00:00Z"}, entity=UNITS).compares is True
 
 
-def test_after_an_interrupted_load_no_digest_is_believed() -> None:
-    assert planned({**STATE, "loading": "run"}).believes is False
+def test_after_an_interrupted_whole_load_everything_is_read_again_and_no_digest_is_believed() -> None:
+    state = loading_state(planned(STATE, compare_every=timedelta(hours=1)), STATE, run="r", connection="c")
+    again = planned(state)
+    assert (again.believes, again.is_whole, again.lower) == (False, True, parse_time(STATE["since"]))
+    assert loading_state(again, state, run="s", connection="c") == {**STATE, "loading": "s"}
+
+
+def test_after_an_interrupted_load_of_changes_these_are_read_again_and_no_digest_is_believed() -> None:
+    wide = planned(STATE, overlap=timedelta(hours=3))
+    state = loading_state(wide, STATE, run="r", connection="c")
+    again = planned(state)
+    assert (again.believes, again.is_whole, again.lower) == (False, False, wide.lower)
+    assert loading_state(again, state, run="s", connection="c") == {**state, "loading": "s"}
+    whole = loading_state(planned(state, is_full=True), state, run="s", connection="c")
+    assert planned(whole).is_whole
+    assert "loading" not in following(state, None)
+    assert "loading_from" not in following(state, None)
 
 
 @pytest.mark.parametrize("window", [timedelta(days=90), None])
@@ -80,7 +95,7 @@ def test_an_interrupted_first_load_keeps_the_floor_of_the_rows_it_may_have_left(
 
 def test_an_interrupted_load_keeps_the_cursor_and_the_connection_that_were_there() -> None:
     state = loading_state(planned(STATE), STATE, run="r", connection="another")
-    assert state == {**STATE, "loading": "r"}
+    assert state == {**STATE, "loading": "r", "loading_from": "2026-11-25T10:55:00Z"}
 
 
 def following(state: dict[str, Any], newest: datetime | None) -> dict[str, Any]:
