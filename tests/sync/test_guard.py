@@ -8,7 +8,7 @@ import pytest
 from tests.sync.fakemakini import TOKEN, Answer, FakeMakini, Fault, Hit, order
 from tests.sync.program import ORDERS, Outcome, Program
 from tests.sync.reading import ORDERS as TABLE
-from tests.sync.reading import Destination, compare
+from tests.sync.reading import Destination, alive, compare, gone
 
 COUNT = 45  # five pages
 pytestmark = pytest.mark.parametrize("kind", ["postgres"], indirect=True)
@@ -256,3 +256,43 @@ def test_a_list_without_order_that_moves_is_read_again(
     fake.fault = changing(fake, lambda n: fake.records[ORDERS].pop(f"po-{COUNT - n}", None) if n < 3 else None)
     assert program.run("--no-cursor", ORDERS).code == 0
     compare(fake, destination)
+
+
+@pytest.mark.parametrize("size", ["10", "2"], ids=["short", "long"])
+@pytest.mark.parametrize("mode", [["--full"], ["--no-cursor", ORDERS]], ids=["cursor", "no-cursor"])
+def test_a_record_that_slips_by_between_two_pages_is_not_taken_for_gone(
+    size: str, mode: list[str], fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    """One record leaves and one comes in behind all others: the total stands still, and no key comes twice."""
+    first = mode if "--no-cursor" in mode else []
+    assert program.run(*first).code == 0
+
+    def slip(hit: Hit) -> Answer | None:
+        answer = (200, {}, whole(hit))
+        if hit.number == 2:
+            leaves, late = ("po-0", order(99, changed=900_000)) if first else (f"po-{COUNT - 1}", order(99, changed=-5))
+            fake.records[ORDERS].pop(leaves)
+            fake.put(ORDERS, late)
+        return answer
+
+    fake.hits.clear()
+    fake.fault = slip
+    outcome = program.run(*mode, "--page-size", size)
+    assert outcome.code == 0, outcome.log
+    assert set(fake.records[ORDERS]) - {"po-99"} <= set(alive(destination, TABLE))
+    # A short list is read until two readings agree; in a long one only what is missed is looked for again.
+    assert len(gone(destination, TABLE)) == (1 if size == "10" and first else 0)
+    fake.fault = None
+    assert program.run(*mode).code == 0
+    compare(fake, destination)
+
+
+def test_a_run_with_nothing_new_reads_one_page_and_a_comparison_with_nothing_gone_each_page_as_often_as_needed(
+    fake: FakeMakini, program: Program
+) -> None:
+    assert program.run("--page-size", "2").entity()["pages"] == 24  # a long list, once, and its front
+    assert program.run("--overlap", "none").entity()["pages"] == 1
+    assert program.run("--full", "--page-size", "2").entity()["pages"] == 24
+    fake.records[ORDERS].pop("po-7")
+    found = program.run("--full", "--page-size", "2").entity()
+    assert (found["pages"], found["gone"]) == (46, 1)

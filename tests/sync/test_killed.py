@@ -14,7 +14,7 @@ from tests.localkube.waiting import wait_until
 from tests.sync import postgres
 from tests.sync.fakemakini import Answer, FakeMakini, Hit, order
 from tests.sync.program import ORDERS, Program
-from tests.sync.reading import LINES, Destination, alive, compare
+from tests.sync.reading import LINES, Destination, alive, compare, gone
 from tests.sync.reading import ORDERS as TABLE
 
 COUNT = 120
@@ -141,10 +141,30 @@ def test_a_whole_sync_killed_between_a_record_and_its_lines_is_finished_by_the_n
     with closing(psycopg2.connect(postgres_server)) as other:
         other.cursor().execute(f'LOCK TABLE "{program.dataset}"."{LINES}" IN ACCESS EXCLUSIVE MODE')
         process = program.start("--full")
-        query = f"SELECT title FROM \"{program.dataset}\".\"{TABLE}\" WHERE key = 'po-2'"  # noqa: S608
-        wait_until(lambda: postgres.query(postgres_server, query) == [("changed in silence",)], 120, "the order is loaded")
+        wait_until(lambda: alive(destination, TABLE)["po-2"]["title"] == silent["title"], 120, "the order is loaded")
         kill(process)
     outcome = program.run()
     assert outcome.code == 0, outcome.log
     compare(fake, destination)
     assert program.run("--full").entity()["loaded"] == 0
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_killed_when_only_the_lines_of_what_is_gone_are_marked_and_then_it_is_back(
+    fake: FakeMakini, program: Program, destination: Destination, postgres_server: str
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(30)])
+    assert program.run().code == 0
+    lost = fake.records[ORDERS].pop("po-7")
+    with closing(psycopg2.connect(postgres_server)) as other:
+        other.cursor().execute(f'LOCK TABLE "{program.dataset}"."{TABLE}" IN SHARE MODE')
+        process = program.start("--full")
+        wait_until(lambda: len(gone(destination, LINES)) == 3, 120, "the lines are marked")
+        kill(process)
+        # Its server would else do what it still waits for, as if the run had lived a moment longer.
+        end_waiting = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        assert postgres.query(postgres_server, end_waiting) == [(True,)]
+    assert gone(destination, TABLE) == set()
+    fake.put(ORDERS, lost)
+    assert program.run().code == 0
+    compare(fake, destination)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from tests.sync.fakemakini import TOKEN, Answer, FakeMakini, Hit, order, serving
 from tests.sync.program import ORDERS, Program
-from tests.sync.reading import Destination, compare
+from tests.sync.reading import ORDERS as TABLE
+from tests.sync.reading import Destination, alive, compare
 
 COUNT = 45
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,32 @@ def test_records_that_change_while_the_oldest_come_first(
     fake.fault = touch
     assert program.run().code == 0
     compare(fake, destination)
+
+
+def test_a_record_that_slips_by_while_one_leaves_and_one_comes_in_behind(
+    fake: FakeMakini, program: Program, destination: Destination, tmp_path: Path
+) -> None:
+    def slip(hit: Hit) -> Answer | None:
+        """After the second page the total stands still, and every place between moves by one."""
+        answer = (200, {}, json.dumps(hit.envelope).encode())
+        if hit.page == 2 and len(fake.hits) <= 2:
+            is_oldest_first = hit.query["sort[updatedAt]"] == "0"
+            fake.records[ORDERS].pop("po-0" if is_oldest_first else f"po-{COUNT - 1}")
+            fake.put(ORDERS, order(99, changed=1000 if is_oldest_first else -5))
+        return answer
+
+    fake.put(ORDERS, *[order(i) for i in range(COUNT)])
+    fake.fault = slip
+    plain(fake, tmp_path / "plain", "numbers")
+    fake.fault = None
+    assert set(fake.records[ORDERS]) - set(plain(fake, tmp_path / "plain", "numbers")) == {"po-20"}  # lost for good
+
+    fake.records.clear()
+    fake.hits.clear()
+    fake.put(ORDERS, *[order(i) for i in range(COUNT)])
+    fake.fault = slip
+    assert program.run().code == 0
+    assert set(fake.records[ORDERS]) <= set(alive(destination, TABLE))
 
 
 def test_the_token_on_its_way_to_another_origin(fake: FakeMakini, program: Program, tmp_path: Path) -> None:

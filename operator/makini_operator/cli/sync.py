@@ -1,4 +1,4 @@
-"""`makini-operator sync`: read what changed at Makini, prove that nothing was missed, load it.
+"""`makini-operator sync`: read what changed at Makini, check that nothing was missed, load it.
 
 Every option can also be given as MAKINI_SYNC_<OPTION> in the environment. Secrets come from files or the environment
 only: a command line can be read by every process of the computer.
@@ -198,7 +198,8 @@ def make_destination(options: dict[str, Any]) -> Destination:
 
 
 def _run(options: dict[str, Any], report: Report, scratch: Path) -> None:
-    from makini_operator.sync.run import Job, Run  # noqa: PLC0415 - `--help` needs no HTTP
+    from makini_operator.sync.job import Job  # noqa: PLC0415 - `--help` needs no HTTP
+    from makini_operator.sync.run import Run  # noqa: PLC0415
     from makini_operator.sync.source import Patience, Source  # noqa: PLC0415
 
     connection = options["connection_id"] or _optional(options["connection_id_file"])

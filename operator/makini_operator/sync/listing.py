@@ -1,17 +1,21 @@
-"""Reading a whole list by page number while it changes, with a proof that nothing was missed.
+"""Reading a whole list by page number while it changes.
 
 **With a cursor** the list is read newest change first. A record that changes meanwhile moves to the front and pushes
 the others towards the end: they are met again, never missed. Oldest first, it would leave a gap that the next page
-jumps over. Three things are left to prove:
+jumps over. Four things are left:
 
 * *Something left the list* (a deletion pulls the rest forward). Then `total` shrinks between two pages, by at most as
   many places as the list moved; that many places are read again before going on.
 * *Something changed after its old place was due and its new place was passed.* It is at the front: the front is read
-  again until a page shows nothing that was not seen, and by then at least `total` records were seen.
+  again until a page shows nothing that was not seen, and by then at least `total` records were seen in this reading.
+* *Something left, and something else came in far behind*, so that `total` stood still. A list of 2 to 20 pages is read
+  until two readings in a row agree (`agreement`). In a longer one this can hide a record until the next comparison.
 * *The cursor* is the newest change of the very first page. Whatever changed later is not older, and comes again.
 
 **Without a cursor** nothing is known of the order. A reading counts only if `total` stood still, no key came twice and
-as many keys came as `total` says; else it is repeated from the start.
+as many keys came as `total` says, and here, too, two of them have to agree; else it is repeated from the start.
+
+Nothing is taken for gone that a second reading, by the same object, was not asked for as well (`entity_run`).
 """
 
 from __future__ import annotations
@@ -22,13 +26,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from makini_operator.sync.agreement import Agreement
 from makini_operator.sync.envelope import Page, Record
 from makini_operator.sync.errors import NotWhole
 
 logger = logging.getLogger(__name__)
 
 _ROUNDS = 20  # readings of the front after the last page
-_READINGS = 4  # of a list without a cursor
+_READINGS = 6  # of a list from its start
 _SPARE = 20  # pages that may be read again, beside as many as the list has
 
 
@@ -42,16 +47,20 @@ class Seen(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """Where records are put. `count` is the number of different keys on it."""
+    """Where records are put. `begin` a reading, and get its number; `count` is how many different keys came in it.
 
+    `forget` what came first in the reading of that number or later, but not in this one.
+    """
+
+    begin: Callable[[], int]
     put: Callable[[Record], Seen]
     count: Callable[[], int]
-    clear: Callable[[], None]
+    forget: Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """A list that was read whole: `newest` is the latest change that everything not seen is at least as new as."""
+    """A list that was read whole: what changed before `newest` was seen. `pages` of all readings so far."""
 
     newest: datetime | None
     total: int
@@ -60,14 +69,16 @@ class Proof:
 
 
 class Listing:
-    """One reading of one list. `read` returns a page that is whole in itself."""
+    """Reads one list, as often as asked. `read` returns a page that is whole in itself."""
 
     def __init__(self, name: str, *, read: Callable[[int], Page], shelf: Shelf) -> None:
         self._name = name
         self._read = read
         self._shelf = shelf
+        self._agreement = Agreement()
         self._pages = 0
         self._repeated = 0
+        self._spent = 0  # of the pages that may be read again in one reading
         self._per_page = 0
 
     def newest_first(self) -> Proof:
@@ -76,22 +87,27 @@ class Listing:
         Raises:
             NotWhole: it is not sorted so, or moves too fast, or fewer records came than it says to have.
         """
-        newest, total = self._once()
-        for _ in range(_READINGS - 1):
-            if self._shelf.count() >= total:
-                break
+        newest, total = None, 0
+        for reading in range(_READINGS):
+            start, total = self._once()
+            newest = start if reading == 0 else newest
             # Records of one instant may come in another order for each page, so that some are shown twice and others
-            # not at all. What came stays on the shelf; the cursor is that of the first reading.
-            logger.info("%s: %d of %d records came: reading it again", self._name, self._shelf.count(), total)
-            _, total = self._once()
+            # not at all: then too few came in this reading, whatever others have brought.
+            if self._shelf.count() < total:
+                self._agreement.broken()
+                logger.info("%s: %d of %d records came: reading it again", self._name, self._shelf.count(), total)
+            elif self._agreement.is_reached():
+                return Proof(newest=newest, total=total, pages=self._pages, repeated=self._repeated)
         if self._shelf.count() < total:
             raise NotWhole(f"{self._name} says to have {total} records and showed {self._shelf.count()}")
-        return Proof(newest=newest, total=total, pages=self._pages, repeated=self._repeated)
+        raise self._too_fast()
 
     def _once(self) -> tuple[datetime | None, int]:
         """Read from the newest to the oldest record; return the newest change, and how many records there are to be."""
+        self._begin()
         first = self._page(1)
         newest = first.records[0].changed if first.records else None
+        self._agreement.begin(newest=newest)
         self._take(first, before=None, newest=newest)
         taken, total, number = first, first.total, 2
         while number <= taken.last:
@@ -110,26 +126,37 @@ class Listing:
         Raises:
             NotWhole: it changed during each of several readings.
         """
+        start: int | None = None
         for _ in range(_READINGS):
-            self._shelf.clear()
+            number = self._begin()
+            start = number if start is None else start
+            self._agreement.begin(newest=None)
             total = self._stands_still()
-            if total is not None and self._shelf.count() == total:
+            if total is None or self._shelf.count() != total:
+                self._agreement.broken()
+            elif self._agreement.is_reached():
+                self._shelf.forget(start)
                 return Proof(newest=None, total=total, pages=self._pages, repeated=self._repeated)
-            logger.info("%s changed while it was read: reading it again from the start", self._name)
-            self._repeated = self._pages
+            logger.info("%s: reading it again from the start, to see the same twice", self._name)
         raise NotWhole(
             f"{self._name} changed, or repeated records, in each of {_READINGS} readings: "
             "nothing proves that all was seen"
         )
 
     def _stands_still(self) -> int | None:
-        total, number, last = None, 1, 1
+        total, came, number, last = None, 0, 1, 1
         while number <= last:
             page = self._page(number)
-            if total not in {None, page.total} or any(seen is not Seen.NEW for seen in self._put(page)):
+            self._put(page)
+            came += len(page.records)
+            if total not in {None, page.total} or self._shelf.count() != came:
                 return None
             total, last, number = page.total, page.last, number + 1
         return total
+
+    def _begin(self) -> int:
+        self._spent = 0
+        return self._shelf.begin()
 
     def _page(self, number: int) -> Page:
         page = self._read(number)
@@ -149,8 +176,9 @@ class Listing:
 
     def _spend(self, pages: int, page: Page) -> None:
         self._repeated += pages
-        if self._repeated > page.last + _SPARE:
-            raise NotWhole(f"{self._name} changes faster than it can be read: try larger pages, or a quieter hour")
+        self._spent += pages
+        if self._spent > page.last + _SPARE:
+            raise self._too_fast()
 
     def _unless_repeated(self, page: Page, before: Page) -> Page:
         """The page, read again if it repeats the one before it; raises NotWhole when it still does."""
@@ -165,6 +193,7 @@ class Listing:
         raise NotWhole(f"page {page.number} of {self._name} repeats page {before.number}")
 
     def _put(self, page: Page) -> list[Seen]:
+        self._agreement.see(page)
         return [self._shelf.put(record) for record in page.records]
 
     def _take(self, page: Page, *, before: Record | None, newest: datetime | None) -> bool:
@@ -202,7 +231,10 @@ class Listing:
                 total, number = page.total, number + 1
             if is_quiet:
                 return total
-        raise NotWhole(f"{self._name} changes faster than it can be read: try larger pages, or a quieter hour")
+        raise self._too_fast()
+
+    def _too_fast(self) -> NotWhole:
+        return NotWhole(f"{self._name} changes faster than it can be read: try larger pages, or a quieter hour")
 
 
 def _changed(record: Record) -> datetime:

@@ -19,11 +19,13 @@ from makini_operator.sync.rows import OWN, Row, to_rows
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
-CREATE TABLE pulled (key TEXT PRIMARY KEY, changed TEXT, digest TEXT, rows TEXT, is_new INTEGER DEFAULT 1);
+CREATE TABLE pulled (key TEXT PRIMARY KEY, first INTEGER, last INTEGER, is_new INTEGER DEFAULT 1,
+  changed TEXT, digest TEXT, rows TEXT);
 CREATE TABLE known (key TEXT PRIMARY KEY, digest TEXT, is_gone INTEGER) WITHOUT ROWID;
 CREATE TABLE children (tbl TEXT, key TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 """
 _BATCH = 2_000
+_MISSED = "FROM known WHERE NOT is_gone AND NOT EXISTS (SELECT 1 FROM pulled WHERE pulled.key = known.key)"
 
 
 class Spool:
@@ -39,6 +41,7 @@ class Spool:
         self._columns: dict[str, dict[str, None]] = {
             entity.table: dict.fromkeys(column_name(name) for name in entity.fields)
         } | {entity.child_table(field): dict.fromkeys(map(column_name, names)) for field, names in entity.lists.items()}
+        self._reading = self._came = 0
         self._used: dict[str, set[str]] = {table: set() for table in self._columns}
 
     def close(self) -> None:
@@ -48,7 +51,12 @@ class Spool:
     @property
     def shelf(self) -> Shelf:
         """The spool as a reading sees it."""
-        return Shelf(put=self.put, count=self.count, clear=self.clear)
+        return Shelf(begin=self.begin, put=self.put, count=self.came, forget=self.forget)
+
+    def begin(self) -> int:
+        """Begin a reading of the list; return its number."""
+        self._reading, self._came = self._reading + 1, 0
+        return self._reading
 
     def put(self, record: Record) -> Seen:
         """Keep a record, unless a newer version of it is there.
@@ -58,8 +66,12 @@ class Spool:
         """
         rows = to_rows(record, self._entity)
         changed = record.changed.isoformat(timespec="microseconds") if record.changed else ""
-        found = self._db.execute("SELECT changed, digest FROM pulled WHERE key = ?", (rows.key,)).fetchone()
-        if found and (found[0] > changed or found == (changed, rows.digest)):
+        found = self._db.execute("SELECT last, changed, digest FROM pulled WHERE key = ?", (rows.key,)).fetchone()
+        if not found or found[0] != self._reading:
+            self._came += 1
+        if found and found[0] != self._reading:
+            self._db.execute("UPDATE pulled SET last = ? WHERE key = ?", (self._reading, rows.key))
+        if found and (found[1] > changed or found[1:] == (changed, rows.digest)):
             return Seen.SAME
         for table, of_table in rows.tables.items():
             columns, used = self._columns[table], self._used[table]
@@ -69,27 +81,35 @@ class Spool:
                     if value is not None:
                         used.add(name)
         self._db.execute(
-            "INSERT OR REPLACE INTO pulled (key, changed, digest, rows) VALUES (?, ?, ?, ?)",
-            (rows.key, changed, rows.digest, json.dumps(rows.tables)),
+            "INSERT INTO pulled (key, first, last, changed, digest, rows) VALUES (?1, ?2, ?2, ?3, ?4, ?5) "
+            "ON CONFLICT (key) DO UPDATE SET changed = ?3, digest = ?4, rows = ?5",
+            (rows.key, self._reading, changed, rows.digest, json.dumps(rows.tables)),
         )
         return Seen.CHANGED if found else Seen.NEW
 
-    def clear(self) -> None:
-        """Forget every record."""
-        self._db.execute("DELETE FROM pulled")
+    def came(self) -> int:
+        """Return how many different records came in this reading."""
+        return self._came
+
+    def forget(self, start: int) -> None:
+        """Forget what came first in reading `start` or later, and did not come in this one."""
+        self._db.execute("DELETE FROM pulled WHERE first >= ? AND last < ?", (start, self._reading))
 
     def count(self) -> int:
-        """Return how many different records there are."""
+        """Return how many different records there are, of all readings."""
         return int(self._db.execute("SELECT count(*) FROM pulled").fetchone()[0])
 
     def keys(self) -> Iterator[list[str]]:
         """Return the keys of the records that are to be loaded, in batches."""
         return self._batches("SELECT key FROM pulled WHERE is_new")
 
-    def compare(self, known: Iterable[tuple[str, str | None, bool]]) -> int:
-        """Take in (key, digest, is gone) of the destination; return how many records are new there, or differ."""
+    def know(self, known: Iterable[tuple[str, str | None, bool]]) -> None:
+        """Take in (key, digest, is gone) of the destination."""
         self._db.execute("DELETE FROM known")
         self._db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", known)
+
+    def compare(self) -> int:
+        """Find the records that are new at the destination, or differ there; return how many they are."""
         self._db.execute(
             "UPDATE pulled SET is_new = NOT EXISTS (SELECT 1 FROM known WHERE known.key = pulled.key "
             "AND known.digest = pulled.digest AND NOT known.is_gone)"
@@ -102,9 +122,11 @@ class Spool:
 
     def gone(self) -> Iterator[list[str]]:
         """Return the keys that the destination has, not yet marked, and the source did not show; in batches."""
-        return self._batches(
-            "SELECT key FROM known WHERE NOT is_gone AND NOT EXISTS (SELECT 1 FROM pulled WHERE pulled.key = known.key)"
-        )
+        return self._batches(f"SELECT key {_MISSED}")
+
+    def count_gone(self) -> int:
+        """Return how many those are."""
+        return int(self._db.execute(f"SELECT count(*) {_MISSED}").fetchone()[0])
 
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table that come from the source: the documented ones and those that were met."""

@@ -24,6 +24,7 @@ class World:
         self.records = {f"r{i}": i for i in range(count)}
         self.changes = iter(changes)
         self.shelved: dict[str, int] = {}
+        self.came: list[set[str]] = []
         self.skips: set[int] = set()
 
     def read(self, number: int) -> Page:
@@ -54,6 +55,7 @@ class World:
 
     def put(self, record: Record) -> Seen:
         assert record.changed is not None
+        self.came[-1].add(record.key)
         at = round((record.changed - START).total_seconds())
         known = self.shelved.get(record.key)
         if known is not None and known >= at:
@@ -61,8 +63,16 @@ class World:
         self.shelved[record.key] = at
         return Seen.NEW if known is None else Seen.CHANGED
 
+    def begin(self) -> int:
+        self.came.append(set())
+        return len(self.came) - 1
+
+    def forget(self, start: int) -> None:
+        assert start == 0, "the first reading of all"
+        self.shelved = {key: at for key, at in self.shelved.items() if key in self.came[-1]}
+
     def listing(self) -> Listing:
-        shelf = Shelf(put=self.put, count=lambda: len(self.shelved), clear=self.shelved.clear)
+        shelf = Shelf(begin=self.begin, put=self.put, count=lambda: len(self.came[-1]), forget=self.forget)
         return Listing("erp/things", read=self.read, shelf=shelf)
 
     def is_kept(self, proof: Proof) -> bool:
@@ -119,21 +129,28 @@ def test_a_source_that_never_calms_down_fails_in_the_end() -> None:
         world.listing().newest_first()
 
 
-def test_records_of_one_instant_in_another_order_for_each_page_are_all_read() -> None:
+@pytest.mark.parametrize("settles", [True, False])
+def test_records_of_one_instant_in_another_order_for_each_page_are_all_read_once_the_order_stays(settles: bool) -> None:
     world = World(40, seed=1, changes=[])
     world.records = dict.fromkeys(world.records, 7)
+    reads: list[int] = []
 
     def read(number: int) -> Page:
         keys = sorted(world.records)
-        if world.random.random() < 0.5:
+        reads.append(number)
+        if number % 2 and (len(reads) < 25 or not settles):
             keys = [*keys[2:], *keys[:2]]
         shown = keys[(number - 1) * PER_PAGE : number * PER_PAGE]
         records = tuple(Record(key=key, changed=moment(7), content={}) for key in shown)
         return Page(number=number, total=len(keys), per_page=PER_PAGE, records=records)
 
     world.read = read  # type: ignore[method-assign]
-    world.listing().newest_first()
-    assert set(world.shelved) == set(world.records)
+    if settles:
+        world.listing().newest_first()
+        assert set(world.shelved) == set(world.records)
+    else:
+        with pytest.raises(NotWhole, match="says to have 40 records and showed"):
+            world.listing().newest_first()
 
 
 def test_pages_that_change_their_size_fail() -> None:
@@ -149,7 +166,57 @@ def test_pages_that_change_their_size_fail() -> None:
         world.listing().newest_first()
 
 
-def test_with_nothing_changing_a_page_is_read_once_and_the_front_once_more() -> None:
-    proof = World(11, seed=1, changes=[]).listing().newest_first()
-    assert (proof.pages, proof.repeated, proof.total) == (4, 0, 11)
-    assert World(3, seed=1, changes=[]).listing().newest_first().pages == 1
+def hiding(world: World, after: int, *, leaves: str) -> None:
+    """Make one record leave and one come in behind all others, after so many pages: the total stands still."""
+    read, count = world.read, [0]
+
+    def moving(number: int) -> Page:
+        page = read(number)
+        count[0] += 1
+        if count[0] == after:
+            del world.records[leaves]
+            world.records["late"] = -1
+        return page
+
+    world.read = moving  # type: ignore[method-assign]
+
+
+def test_a_record_that_slips_by_between_two_pages_is_found_by_a_second_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(12, seed=1, changes=[])
+    hiding(world, 2, leaves="r11")
+    proof = world.listing().newest_first()
+    assert set(world.records) <= set(world.shelved)
+    assert proof.newest == moment(11)
+    # Without the second reading the record is missed, and the total says nothing: why there is one.
+    monkeypatch.setattr("makini_operator.sync.agreement.LONGEST", 1)
+    world = World(12, seed=1, changes=[])
+    hiding(world, 2, leaves="r11")
+    world.listing().newest_first()
+    assert set(world.records) - set(world.shelved) == {"r3"}
+
+
+def test_a_record_that_slips_by_in_a_list_without_order_is_found_by_a_second_reading() -> None:
+    world = World(12, seed=1, changes=[])
+    hiding(world, 1, leaves="r11")
+    world.listing().in_any_order()
+    assert set(world.records) == set(world.shelved)
+
+
+@pytest.mark.parametrize(("count", "pages"), [(0, 1), (4, 1), (5, 6), (11, 8), (80, 42), (84, 22), (200, 51)])
+def test_with_nothing_changing_short_lists_are_read_twice_and_others_once_with_the_front(
+    count: int, pages: int
+) -> None:
+    proof = World(count, seed=1, changes=[]).listing().newest_first()
+    assert (proof.pages, proof.repeated, proof.total) == (pages, 0, count)
+
+
+def test_changes_meanwhile_are_no_reason_to_read_a_third_time() -> None:
+    world = World(11, seed=1, changes=["", "", "", "iu"])
+    assert world.listing().newest_first().pages <= 10
+
+
+def test_the_same_list_can_be_asked_again_and_then_the_last_reading_counts_as_one() -> None:
+    listing = World(11, seed=1, changes=[]).listing()
+    assert [listing.newest_first().pages, listing.newest_first().pages] == [8, 12]
