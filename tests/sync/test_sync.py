@@ -73,6 +73,80 @@ def test_a_full_sync_deletes_no_row_even_if_the_source_is_empty(
     assert alive(destination, TABLE) == {}
 
 
+def test_lines_that_are_not_told_stay_as_they_are_and_an_empty_list_marks_them(
+    fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(12)])
+    assert program.run().code == 0
+    silent = [{**order(i, changed=100 + i, title="changed"), "lineItems": None} for i in range(1, 12)]
+    del silent[5]["lineItems"]
+    fake.put(ORDERS, order(0, changed=100, lines=0, title="changed"), *silent)
+    outcome = program.run()
+    assert outcome.code == 0, outcome.log
+    assert {row["title"] for row in alive(destination, TABLE).values()} == {"changed"}
+    assert gone(destination, LINES) == {"po-0/po-0-1", "po-0/po-0-2", "po-0/po-0-3"}
+    assert (outcome.entity()["gone"], outcome.entity()["goneLines"]) == (0, 3)
+    fake.put(ORDERS, *[order(i, changed=200 + i, lines=2) for i in range(12)])
+    assert program.run().entity()["goneLines"] == 11
+    compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_lines_of_which_most_are_gone_at_once_are_doubted_until_accepted_or_back(
+    fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(12)])
+    assert program.run().code == 0
+    fake.put(ORDERS, *[order(i, changed=100 + i, lines=0, title="changed") for i in range(8)])
+    for options in ([], ["--overlap", "none"]):
+        doubted = program.run(*options)
+        assert (doubted.code, doubted.result["reason"]) == (1, "TooManyGone")
+        assert "24 of 36 rows of erp_purchase_orders_line_items" in doubted.result["message"]
+        assert gone(destination, LINES) == set()
+        assert alive(destination, TABLE)["po-7"]["title"] == "changed"
+    fake.put(ORDERS, *[order(i, changed=200 + i, lines=2) for i in range(4)])
+    again = program.run("--overlap", "none")
+    assert (again.code, again.entity()["goneLines"]) == (0, 16), again.log
+    compare(fake, destination)
+    fake.put(ORDERS, *[order(i, changed=300 + i, lines=0) for i in range(12)])
+    assert program.run().result["reason"] == "TooManyGone"
+    assert program.run("--accept-gone").entity()["goneLines"] == 20
+    compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+@pytest.mark.parametrize("mode", [[], ["--no-cursor", ORDERS]], ids=["cursor", "no-cursor"])
+def test_while_most_records_are_missing_changes_are_loaded_and_runs_fail_until_accepted_or_back(
+    mode: list[str], fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fake.put(ORDERS, *[order(i, changed=1000 * i) for i in range(20)])
+    assert program.run(*mode).code == 0
+    everything = dict(fake.records[ORDERS])
+    for i in range(12):
+        del fake.records[ORDERS][f"po-{i}"]
+    cursor = destination.state()[ORDERS].get("cursor", "")
+    for attempt in range(2):
+        fake.put(ORDERS, order(19, changed=50_000 + attempt, title=f"changed {attempt}"))
+        doubted = program.run(*mode, "--compare-every", "never", *([] if attempt else ["--full"]))
+        assert (doubted.code, doubted.result["reason"]) == (1, "TooManyGone")
+        assert "--accept-gone" in doubted.result["message"]
+        assert "makini.io/accept-gone-requested-at" in doubted.result["message"]
+        assert (doubted.entity()["loaded"], doubted.entity()["compared"]) == (1, False)
+        assert alive(destination, TABLE)["po-19"]["title"] == f"changed {attempt}"
+        assert gone(destination, TABLE) == set()
+        assert mode or destination.state()[ORDERS]["cursor"] > cursor
+        cursor = destination.state()[ORDERS].get("cursor", "")
+    fake.records[ORDERS] = everything | fake.records[ORDERS]
+    back = program.run(*mode, "--compare-every", "never")
+    assert (back.code, back.entity()["gone"], back.entity()["compared"]) == (0, 0, True)
+    compare(fake, destination)
+    for i in range(12):
+        del fake.records[ORDERS][f"po-{i}"]
+    assert program.run(*mode, "--full").code == 1
+    assert program.run(*mode, "--accept-gone").entity()["gone"] == 12
+    compare(fake, destination)
+
+
 def test_an_entity_without_a_cursor_is_read_whole_and_only_differences_are_written(
     fake: FakeMakini, program: Program, destination: Destination
 ) -> None:

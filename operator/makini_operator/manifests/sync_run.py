@@ -121,10 +121,11 @@ def _said(text: str, *, is_success: bool) -> str:
         result = json.loads(text)
         entities = [entity for entity in result["entities"] if isinstance(entity, dict)]
         if is_success:
-            read, loaded, gone = (
-                sum(int(entity.get(key, 0)) for entity in entities) for key in ("read", "loaded", "gone")
+            read, loaded, gone, lines = (
+                sum(int(entity.get(key, 0)) for entity in entities) for key in ("read", "loaded", "gone", "goneLines")
             )
-            return f"{read} records read, {loaded} written" + (f", {gone} marked as gone" if gone else "")
+            marked = (f", {gone} marked as gone" if gone else "") + (f", {lines} lines marked as gone" if lines else "")
+            return f"{read} records read, {loaded} written{marked}"
         reason, message = str(result["reason"]), str(result["message"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return ""

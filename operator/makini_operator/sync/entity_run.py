@@ -14,10 +14,11 @@ from makini_operator.sync.errors import DestinationFailed, NotWhole, TooManyGone
 from makini_operator.sync.job import Job
 from makini_operator.sync.listing import Listing, Proof
 from makini_operator.sync.load import Stamp, load
+from makini_operator.sync.marking import Marking
 from makini_operator.sync.plan import Plan, loading_state, next_state, plan
 from makini_operator.sync.progress import Progress
 from makini_operator.sync.report import EntityResult
-from makini_operator.sync.rows import KEY, PARENT
+from makini_operator.sync.rows import KEY
 from makini_operator.sync.source import Source
 from makini_operator.sync.spool import Spool
 from makini_operator.sync.times import format_time
@@ -25,7 +26,6 @@ from makini_operator.sync.times import format_time
 logger = logging.getLogger(__name__)
 
 _READINGS = 3  # of a page that is not whole
-_FEW = 10  # records; below it no share of them says anything
 
 
 class EntityRun:
@@ -47,12 +47,11 @@ class EntityRun:
         job = self._job
         planned = plan(self._entity, self._state, job.wishes, connection=job.connection, now=self._now)
         proof = self._pull(planned, source, destination, progress)
-        self._result.read, self._result.pages, self._result.compared = (
-            self._spool.count(),
-            proof.pages,
-            planned.is_whole,
-        )
-        self._refuse_many_gone(planned)
+        marking = Marking(self._entity, self._spool, destination, accepts=job.accepts_gone, at=self._now)
+        doubt = marking.doubt() if planned.compares else None
+        marks = planned.compares and doubt is None
+        result = self._result
+        result.read, result.pages, result.compared = self._spool.count(), proof.pages, planned.is_whole and not doubt
         after = next_state(
             planned,
             self._state,
@@ -60,22 +59,27 @@ class EntityRun:
             source_time=self._source_time or self._now,
             connection=job.connection,
             now=self._now,
+            is_doubted=doubt is not None,
         )
-        self._result.cursor = after.get("cursor", "")
-        if self._result.loaded or self._missed(planned):
+        result.cursor = after.get("cursor", "")
+        if result.loaded or (marks and self._missed(planned)):
             # Also before marks: a record whose lines alone are marked must not be believed if it comes back.
-            noted = loading_state(planned, self._state, run=self._run_id, connection=job.connection)
-            destination.write_state(self._entity.name, noted)
-        if self._result.loaded:
-            self._load(planned, destination, progress)
-        if planned.compares:
-            self._result.gone = self._mark_gone(destination)
+            destination.write_state(self._entity.name, self._loading(planned, self._state))
+        line_doubt = self._load(planned, destination, marking, progress) if result.loaded else None
+        if marks:
+            result.gone, lines = marking.mark_records()
+            result.gone_lines += lines
+        if line_doubt:  # then the next run asks for these records' lines again
+            after = self._loading(planned, after)
         if self._has_news(planned, after):
             destination.check_lock()
             destination.write_state(self._entity.name, after)
-        progress.tell(
-            f"done: {self._result.read} records read, {self._result.loaded} new or changed, {self._result.gone} gone"
-        )
+        progress.tell(f"done: {result.read} records read, {result.loaded} new or changed, {result.gone} gone")
+        if error := doubt or line_doubt:
+            raise error
+
+    def _loading(self, planned: Plan, state: State) -> State:
+        return loading_state(planned, state, run=self._run_id, connection=self._job.connection)
 
     def _pull(self, planned: Plan, source: Source, destination: Destination, progress: Progress) -> Proof:
         """Read the list and compare it with the destination; again before anything of that is taken for gone."""
@@ -145,18 +149,9 @@ class EntityRun:
             known = ((key, None, is_gone) for key, _, is_gone in known)
         return known
 
-    def _refuse_many_gone(self, planned: Plan) -> None:
-        alive = self._spool.alive()
-        if not planned.compares or alive < _FEW or self._job.accepts_gone:
-            return
-        gone = self._missed(planned)
-        if gone * 2 > alive:
-            raise TooManyGone(
-                f"{gone} of {alive} records of {self._entity.name} are missing at the source: is it another system, or "
-                "may the connection not see them any more? If they are gone indeed, run once with --accept-gone"
-            )
-
-    def _load(self, planned: Plan, destination: Destination, progress: Progress) -> None:
+    def _load(
+        self, planned: Plan, destination: Destination, marking: Marking, progress: Progress
+    ) -> TooManyGone | None:
         entity, spool = self._entity, self._spool
         progress.tell(f"loading {self._result.loaded} records")
         stamp = Stamp(run=self._run_id, at=self._now, connection=self._job.connection)
@@ -170,19 +165,7 @@ class EntityRun:
                     f"{arrived} of {expected} rows arrived in table {table}; the next run loads them again"
                 )
         destination.tidy({table: spool.columns(table) for table in entity.tables})
-        if not planned.is_first or not planned.believes:
-            for table in children:
-                self._mark_children(destination, table)
-
-    def _mark_children(self, destination: Destination, table: str) -> None:
-        """Mark the lines that a changed record has no more; their record's new version is loaded already."""
-        known = destination.known(table, keys=self._spool.keys(), by=PARENT)
-        gone = [key for key, _, is_gone in known if not is_gone and not self._spool.has_child(table, key)]
-        if gone:
-            destination.mark_gone(table, iter([gone]), by=KEY, at=self._now)
-
-    def _mark_gone(self, destination: Destination) -> int:
-        for table in self._entity.tables[1:]:
-            destination.mark_gone(table, self._spool.gone(), by=PARENT, at=self._now)
-        # The record's own row last: after a crash in between it is still found, and all is marked again.
-        return destination.mark_gone(self._entity.table, self._spool.gone(), by=KEY, at=self._now)
+        if planned.is_first and planned.believes:
+            return None
+        self._result.gone_lines, doubt = marking.mark_lines()
+        return doubt

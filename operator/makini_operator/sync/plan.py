@@ -2,7 +2,8 @@
 
 State of an entity at the destination: `since` (the floor: nothing that changed before it is read), `cursor` (what
 changed before it is loaded), `compared_at` (when all keys were last seen), `connection` (which it was read from), and
-`loading` while a load is under way, with `loading_from`, the `lower` of that load if it was no whole one.
+`loading` while a load is under way, with `loading_from`, the `lower` of that load if it was no whole one. `doubted` is
+since when so much is missing that it is not marked: until it is, or is back, every run is a comparison.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def plan(entity: Entity, state: State, wishes: Wishes, *, connection: str, now: 
         or wishes.is_full
         or state.get("connection") != connection
         or (not believes and "loading_from" not in state)
+        or "doubted" in state
         or _is_due(state, wishes, now)
     )
     if is_whole:
@@ -86,9 +88,18 @@ def loading_state(plan: Plan, state: State, *, run: str, connection: str) -> Sta
 
 
 def next_state(
-    plan: Plan, state: State, *, newest: datetime | None, source_time: datetime, connection: str, now: datetime
+    plan: Plan,
+    state: State,
+    *,
+    newest: datetime | None,
+    source_time: datetime,
+    connection: str,
+    now: datetime,
+    is_doubted: bool = False,
 ) -> State:
     """Return an entity's state after a run that saw everything it was to see, and loaded it.
+
+    `is_doubted`: what is missing was not marked as gone, so nothing counts as compared.
 
     The cursor never passes the source's own clock: a record that is dated into the future must not hide what changes
     until then.
@@ -101,10 +112,12 @@ def next_state(
         made["since"] = format_time(plan.since)
     if cursor is not None:
         made["cursor"] = cursor.isoformat(timespec="microseconds")
-    if plan.is_whole:
+    if plan.is_whole and not is_doubted:
         made["compared_at"] = format_time(now)
     elif "compared_at" in state:
         made["compared_at"] = state["compared_at"]
+    if is_doubted:
+        made["doubted"] = state.get("doubted", format_time(now))
     return made
 
 

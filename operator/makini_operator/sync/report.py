@@ -26,6 +26,7 @@ class EntityResult:
     read: int = 0
     loaded: int = 0
     gone: int = 0  # newly marked as gone
+    gone_lines: int = 0  # rows of its lists, likewise; told only if there are any
     compared: bool = False  # all keys of the source were seen, so what is gone is known
     cursor: str = ""
     pages: int = 0
@@ -88,4 +89,6 @@ def write_result(path: Path, text: str) -> None:
 
 def _brief(entity: dict[str, object], limit: int) -> dict[str, object]:
     """An entity's result without what is empty."""
-    return {name: str(value)[:limit] if name == "message" else value for name, value in entity.items() if value != ""}
+    lines = entity.pop("gone_lines")
+    told = {name: str(value)[:limit] if name == "message" else value for name, value in entity.items() if value != ""}
+    return told | ({"goneLines": lines} if lines else {})

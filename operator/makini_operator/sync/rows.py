@@ -35,7 +35,11 @@ Row = dict[str, str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """A record's rows by table; `key` is that of the record's own row, the first of its table."""
+    """A record's rows by table; `key` is that of the record's own row, the first of its table.
+
+    A child table is left out where the record does not tell what it has in it: a list that is absent, or null, is not
+    an empty one.
+    """
 
     key: str
     digest: str
@@ -52,7 +56,8 @@ def to_rows(record: Record, entity: Entity) -> Rows:
     own = _row({name: value for name, value in record.content.items() if name not in entity.lists}, record.key)
     tables: dict[str, list[Row]] = {entity.table: [own]}
     for field in entity.lists:
-        tables[entity.child_table(field)] = list(_children(record, key, field))
+        if record.content.get(field) is not None:
+            tables[entity.child_table(field)] = list(_children(record, key, field))
     canonical = json.dumps(tables, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     for rows in tables.values():
@@ -99,7 +104,7 @@ def _row(content: dict[str, Any], key: str) -> Row:
 
 def _children(record: Record, parent: str, field: str) -> Iterator[Row]:
     met: Counter[str] = Counter()
-    for position, item in enumerate(record.content.get(field) or []):
+    for position, item in enumerate(record.content[field]):
         own = item.get("key")
         name = quote(str(own)) if isinstance(own, str | int) and own != "" else str(position)
         met[name] += 1

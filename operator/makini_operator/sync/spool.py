@@ -23,9 +23,10 @@ CREATE TABLE pulled (key TEXT PRIMARY KEY, first INTEGER, last INTEGER, is_new I
   changed TEXT, digest TEXT, rows TEXT);
 CREATE TABLE known (key TEXT PRIMARY KEY, digest TEXT, is_gone INTEGER) WITHOUT ROWID;
 CREATE TABLE children (tbl TEXT, key TEXT, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+CREATE TABLE lost (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _BATCH = 2_000
-_MISSED = "FROM known WHERE NOT is_gone AND NOT EXISTS (SELECT 1 FROM pulled WHERE pulled.key = known.key)"
+_MISSED = "known WHERE NOT is_gone AND NOT EXISTS (SELECT 1 FROM pulled WHERE pulled.key = known.key)"
 
 
 class Spool:
@@ -97,7 +98,7 @@ class Spool:
 
     def count(self) -> int:
         """Return how many different records there are, of all readings."""
-        return int(self._db.execute("SELECT count(*) FROM pulled").fetchone()[0])
+        return self._count("pulled")
 
     def keys(self) -> Iterator[list[str]]:
         """Return the keys of the records that are to be loaded, in batches."""
@@ -114,19 +115,19 @@ class Spool:
             "UPDATE pulled SET is_new = NOT EXISTS (SELECT 1 FROM known WHERE known.key = pulled.key "
             "AND known.digest = pulled.digest AND NOT known.is_gone)"
         )
-        return int(self._db.execute("SELECT count(*) FROM pulled WHERE is_new").fetchone()[0])
+        return self._count("pulled WHERE is_new")
 
     def alive(self) -> int:
         """Return how many records the destination has that are not marked as gone."""
-        return int(self._db.execute("SELECT count(*) FROM known WHERE NOT is_gone").fetchone()[0])
+        return self._count("known WHERE NOT is_gone")
 
     def gone(self) -> Iterator[list[str]]:
         """Return the keys that the destination has, not yet marked, and the source did not show; in batches."""
-        return self._batches(f"SELECT key {_MISSED}")
+        return self._batches(f"SELECT key FROM {_MISSED}")  # noqa: S608 - a constant
 
     def count_gone(self) -> int:
         """Return how many those are."""
-        return int(self._db.execute(f"SELECT count(*) {_MISSED}").fetchone()[0])
+        return self._count(_MISSED)
 
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table that come from the source: the documented ones and those that were met."""
@@ -141,7 +142,7 @@ class Spool:
         with closing(self._db.execute("SELECT rows FROM pulled WHERE is_new")) as found:
             batch: list[Row] = []
             for (text,) in found:
-                batch += json.loads(text)[table]
+                batch += json.loads(text).get(table, ())
                 if len(batch) >= _BATCH:
                     yield batch
                     batch = []
@@ -158,11 +159,28 @@ class Spool:
         )
         return int(self._db.execute("SELECT count(*) FROM children WHERE tbl = ?", (table,)).fetchone()[0])
 
-    def has_child(self, table: str, key: str) -> bool:
-        """Say whether a child is among those noted."""
-        return self._db.execute("SELECT 1 FROM children WHERE tbl = ? AND key = ?", (table, key)).fetchone() is not None
+    def parents(self, table: str) -> Iterator[list[str]]:
+        """Return the keys of the records to be loaded that say what they have in a child table, in batches."""
+        return self._batches("SELECT key FROM pulled WHERE is_new AND json_type(rows, '$.' || ?) IS NOT NULL", table)
 
-    def _batches(self, query: str) -> Iterator[list[str]]:
-        with closing(self._db.execute(query)) as found:
+    def note_lost(self, table: str, known: Iterable[tuple[str, str | None, bool]]) -> tuple[int, int]:
+        """Take in a child table's (key, digest, is gone); return how many are there, and how many were not noted."""
+        self._db.execute("DELETE FROM lost")
+        self._db.executemany(
+            "INSERT OR IGNORE INTO lost VALUES (?)", ((key,) for key, _, is_gone in known if not is_gone)
+        )
+        there = self._count("lost")
+        self._db.execute("DELETE FROM lost WHERE key IN (SELECT key FROM children WHERE tbl = ?)", (table,))
+        return there, self._count("lost")
+
+    def lost(self) -> Iterator[list[str]]:
+        """Return the keys of those that were not noted, in batches."""
+        return self._batches("SELECT key FROM lost")
+
+    def _count(self, what: str) -> int:
+        return int(self._db.execute(f"SELECT count(*) FROM {what}").fetchone()[0])  # noqa: S608 - constants
+
+    def _batches(self, query: str, *values: str) -> Iterator[list[str]]:
+        with closing(self._db.execute(query, values)) as found:
             while batch := [key for (key,) in found.fetchmany(_BATCH)]:
                 yield batch

@@ -314,6 +314,9 @@ def test_the_words_of_a_success_are_numbers() -> None:
     entities = [{"read": 90, "loaded": 3}, {"read": 5, "loaded": 0, "gone": 2}]
     words = sync_run.last_words([pod(said(entities=entities), reason="Completed", exitCode=0)], DONE)
     assert words == "95 records read, 3 written, 2 marked as gone"
+    entities[0]["goneLines"] = 6
+    words = sync_run.last_words([pod(said(entities=entities), reason="Completed", exitCode=0)], DONE)
+    assert words == "95 records read, 3 written, 2 marked as gone, 6 lines marked as gone"
 
 
 @pytest.mark.parametrize(

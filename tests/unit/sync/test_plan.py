@@ -109,6 +109,20 @@ def test_the_cursor_goes_forward_but_never_past_the_sources_clock() -> None:
     assert parse_time(following(STATE, None)["cursor"]) == parse_time(STATE["cursor"])
 
 
+@pytest.mark.parametrize("entity", [ORDERS, UNITS])
+def test_while_what_is_missing_is_not_marked_every_run_is_a_comparison(entity: Any) -> None:
+    made = planned(STATE, entity=entity, is_full=True)
+    known = {"newest": NOW - timedelta(minutes=1), "source_time": NOW, "connection": "new", "now": NOW}
+    state = next_state(made, STATE, **known, is_doubted=True)
+    assert state["compared_at"] == STATE["compared_at"]
+    assert state["cursor"] > STATE["cursor"]
+    again = planned(state, entity=entity, connection="new", compare_every=None)
+    assert (again.is_whole, again.compares, again.believes) == (True, True, True)
+    later = next_state(again, state, **{**known, "now": NOW + timedelta(days=1)}, is_doubted=True)
+    assert later["doubted"] == state["doubted"]
+    assert "doubted" not in next_state(again, state, **known)
+
+
 def test_a_first_run_that_found_nothing_keeps_its_floor() -> None:
     state = following({}, None)
     assert "cursor" not in state

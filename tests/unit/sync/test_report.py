@@ -31,6 +31,14 @@ def test_a_success_is_told_with_its_entities() -> None:
     assert (told["result"], [entity["entity"] for entity in told["entities"]]) == ("Succeeded", ["erp/e0", "erp/e1"])
 
 
+def test_lines_that_were_marked_are_told_if_there_are_any() -> None:
+    made = report(2)
+    made.entities[1].gone_lines = 7
+    told = json.loads(made.line())
+    assert [entity.get("goneLines") for entity in told["entities"]] == [None, 7]
+    assert not any("gone_lines" in entity for entity in told["entities"])
+
+
 def test_a_long_report_fits_into_a_termination_message_and_keeps_what_failed() -> None:
     made = report(75)
     made.entities[40].result, made.entities[40].message = "Failed", "ü" * 5000

@@ -47,6 +47,13 @@ def test_lines_have_keys_of_their_own_within_their_order() -> None:
     assert {row["_makini_parent"] for row in made.tables[LINES]} == {"k"}
 
 
+@pytest.mark.parametrize("told", [{}, {"lineItems": None}])
+def test_a_list_that_is_not_told_is_no_empty_one(told: dict[str, Any]) -> None:
+    assert set(rows(**told).tables) == {"erp_purchase_orders"}
+    assert rows(lineItems=[]).tables[LINES] == []
+    assert rows(**told).digest != rows(lineItems=[]).digest
+
+
 def test_any_difference_changes_the_digest_and_none_does_not() -> None:
     base = rows(title="a", lineItems=[{"key": "1", "quantity": 1}])
     assert rows(lineItems=[{"quantity": 1, "key": "1"}], title="a").digest == base.digest
