@@ -1,10 +1,12 @@
 """What a run brings, on each kind of destination: the records, changes of them, and what is gone."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
-from tests.sync.fakemakini import FakeMakini, order, stamp
+from tests.sync.fakemakini import FakeMakini, Hit, order, stamp
 from tests.sync.program import ORDERS, Program
 from tests.sync.reading import LINES, Destination, alive, compare, gone
 from tests.sync.reading import ORDERS as TABLE
@@ -213,6 +215,42 @@ def test_one_entity_that_fails_keeps_no_other_from_syncing(
     assert "--no-cursor erp/vendors" in outcome.entity("erp/vendors")["message"]
     compare(fake, destination)
     assert program.run("--no-cursor", "erp/vendors", entities=("erp/vendors",)).code == 0
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_a_load_that_fails_fails_no_other_entity_and_is_done_by_the_next_run(
+    fake: FakeMakini, program: Program, destination: Destination, postgres_server: str
+) -> None:
+    vendors = "erp/vendors"
+    fake.put(ORDERS, *[order(i) for i in range(12)])
+    fake.put(vendors, *[{"key": f"v{i}", "name": f"V {i}", "updatedAt": stamp(i)} for i in range(12)])
+    assert program.run().code == 0
+    fake.put(ORDERS, *[order(i, changed=100 + i) for i in range(12)])
+    program.environment["MAKINI_SYNC_POSTGRES_DSN"] += "?options=-c%20lock_timeout%3D500"
+    with closing(psycopg2.connect(postgres_server)) as other:
+        other.cursor().execute(f'LOCK TABLE "{program.dataset}"."{TABLE}" IN SHARE MODE')
+        outcome = program.run(entities=(ORDERS, vendors))
+    assert (outcome.code, outcome.entity()["reason"]) == (5, "DestinationFailed"), outcome.log
+    assert (outcome.entity(vendors)["result"], outcome.entity(vendors)["loaded"]) == ("Succeeded", 12)
+    assert len(alive(destination, "erp_vendors")) == 12
+    assert program.run(entities=(ORDERS, vendors)).code == 0
+    compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["duckdb"], indirect=True)
+def test_an_entity_leaves_nothing_on_the_scratch_disk_for_the_next(fake: FakeMakini, program: Program) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(95)])
+    fake.put("erp/vendors", {"key": "v1", "name": "V", "updatedAt": stamp(1)})
+    left: dict[str, list[str]] = {}
+
+    def look(hit: Hit) -> None:
+        found = [path for path in (program.folder / "work").rglob("*") if path.is_file()]
+        left[hit.entity] = sorted(path.name for path in found if path.stat().st_size > 1000)
+
+    fake.fault = look
+    assert program.run(entities=(ORDERS, "erp/vendors")).code == 0
+    assert left == {ORDERS: ["erp_purchase_orders.sqlite"], "erp/vendors": ["erp_vendors.sqlite"]}
+    assert list((program.folder / "work").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["duckdb"], indirect=True)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from makini_operator.sync.destinations.base import Destination, Loading
@@ -78,18 +79,20 @@ def _load(spool: Spool, entity: Entity, *, destination: Destination, stamp: Stam
     import dlt  # noqa: PLC0415 - slow to import, and configured by the environment
 
     how = destination.loading()
-    pipeline = dlt.pipeline(
-        pipeline_name="makini",
-        pipelines_dir=str(scratch / "pipelines"),
-        destination=how.destination,
-        dataset_name=destination.dataset,
-    )
     resources = [
         _resource(dlt, spool, table, how=how, stamp=stamp, is_child=i > 0) for i, table in enumerate(entity.tables)
     ]
     source = dlt.source(lambda: resources, name="makini")
-    info = pipeline.run(source(), loader_file_format=how.file_format)
-    info.raise_on_failed_jobs()
+    # A folder for this load alone: what failed for one entity would be pending for the next, and fail that, too.
+    with TemporaryDirectory(prefix="load-", dir=scratch, ignore_cleanup_errors=True) as folder:
+        pipeline = dlt.pipeline(
+            pipeline_name="makini",
+            pipelines_dir=folder,
+            destination=how.destination,
+            dataset_name=destination.dataset,
+        )
+        info = pipeline.run(source(), loader_file_format=how.file_format)
+        info.raise_on_failed_jobs()
 
 
 def _resource(dlt: Any, spool: Spool, table: str, *, how: Loading, stamp: Stamp, is_child: bool) -> Any:

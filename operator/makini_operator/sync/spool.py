@@ -34,9 +34,9 @@ class Spool:
 
     def __init__(self, folder: Path, entity: Entity) -> None:
         self._entity = entity
-        path = folder / f"{entity.table}.sqlite"
-        path.unlink(missing_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)  # the load has its own thread
+        self._path = folder / f"{entity.table}.sqlite"
+        self._path.unlink(missing_ok=True)
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)  # the load has its own thread
         self._db.executescript(_SCHEMA)
         self._db.execute("BEGIN")
         self._columns: dict[str, dict[str, None]] = {
@@ -46,8 +46,9 @@ class Spool:
         self._used: dict[str, set[str]] = {table: set() for table in self._columns}
 
     def close(self) -> None:
-        """Let the file go."""
+        """Throw the file away, so that the next entity has the room."""
         self._db.close()
+        self._path.unlink(missing_ok=True)
 
     @property
     def shelf(self) -> Shelf:
