@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,8 @@ def _run(options: dict[str, Any], report: Report, scratch: Path) -> None:
         lock_wait=options["lock_wait"] or timedelta(),
     )
     progress = Progress(every=options["progress_every"], terminal=terminal())
-    Run(job, source=source, destination=make_destination(options), progress=progress, report=report).run()
+    with closing(source):
+        Run(job, source=source, destination=make_destination(options), progress=progress, report=report).run()
 
 
 def _entities(names: tuple[str, ...], whole: set[str]) -> tuple[Entity, ...]:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from makini_operator.sync.deadline import Deadline, DeadlineAdapter
 from makini_operator.sync.errors import BadSettings, SourceUnavailable, SyncError, TokenRefused
 from makini_operator.sync.redact import clean
 
@@ -68,6 +69,9 @@ class Source:
         self.url = checked_url(self.url)
         self.session.auth = lambda request: request  # else a .netrc would replace the token
         self.session.max_redirects = 0
+        self._deadline = Deadline()
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, DeadlineAdapter(self._deadline))
 
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Return the answer to a read.
@@ -76,27 +80,34 @@ class Source:
             TokenRefused: the token was refused, also after it was read again.
             SourceUnavailable: no usable answer after several attempts.
         """
-        was_refused = False
-        failed: SyncError | None = None
-        for attempt in range(self.patience.attempts):
-            if attempt:
-                self._wait(attempt, failed)
+        was_refused, failures = False, 0
+        while True:
             try:
                 return self._get_once(path, query)
             except _Refused as error:
                 if was_refused:
                     raise TokenRefused(str(error)) from None
-                was_refused, failed = True, error
+                was_refused = True  # and no attempt is used up: the file may hold a new one
+                self.wait(1)
             except _Temporary as error:
-                failed = error
-        raise SourceUnavailable(f"{failed}; given up after {self.patience.attempts} attempts, nothing was loaded")
+                failures += 1
+                if failures >= self.patience.attempts:
+                    raise SourceUnavailable(
+                        f"{error}; given up after {failures} attempts, nothing was loaded"
+                    ) from None
+                self._wait(failures, error)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.session.close()
+        self._deadline.close()
 
     def wait(self, attempt: int) -> None:
         """Wait before repetition number `attempt` (from 1)."""
         self.pause(min(self.patience.longest_wait, self.patience.first_wait * 2 ** (attempt - 1)))
 
-    def _wait(self, attempt: int, failed: SyncError | None) -> None:
-        asked = failed.retry_after if isinstance(failed, _Temporary) else None
+    def _wait(self, attempt: int, failed: _Temporary) -> None:
+        asked = failed.retry_after
         if asked is None:
             self.wait(attempt)
             return
@@ -110,24 +121,28 @@ class Source:
 
     def _get_once(self, path: str, query: Mapping[str, str]) -> Answer:
         token = self.token()
-        started = time.monotonic()
-        try:
-            with self.session.get(
-                self.url + path,
-                params=dict(query),
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-                allow_redirects=False,
-                stream=True,
-                timeout=(self.patience.connect, min(30.0, self.patience.request)),
-            ) as response:
-                return self._read(response, path, token, started)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _Temporary(f"GET {path}: {_plain(error)}") from None
+        with self._deadline.within(self.patience.request) as is_over:
+            late = f"GET {path}: no complete answer within {self.patience.request:g} s"
+            try:
+                with self.session.get(
+                    self.url + path,
+                    params=dict(query),
+                    headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                    allow_redirects=False,
+                    stream=True,
+                    timeout=(min(self.patience.connect, self.patience.request), min(30.0, self.patience.request)),
+                ) as response:
+                    answer = self._read(response, path, token)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise _Temporary(late if is_over() else f"GET {path}: {_plain(error)}") from None
+            if is_over():  # a body without a length ends where it was cut
+                raise _Temporary(late)
+            return answer
 
-    def _read(self, response: requests.Response, path: str, token: str, started: float) -> Answer:
+    def _read(self, response: requests.Response, path: str, token: str) -> Answer:
         status = response.status_code
         if status == _OK:
-            body = self._body(response, path, started, self.patience.max_bytes)
+            body = self._body(response, path, self.patience.max_bytes)
             return Answer(body=body, date=_date(response.headers.get("Date")))
         said = clean(_start(response).decode("utf-8", "replace"), [token])
         text = f"GET {path} answered {status}" + (f" ({said})" if said else "")
@@ -139,15 +154,13 @@ class Source:
             raise SourceUnavailable(f"{text}: a redirect is not followed, it would carry the token to another place")
         raise SourceUnavailable(text)
 
-    def _body(self, response: requests.Response, path: str, started: float, limit: int) -> bytes:
+    def _body(self, response: requests.Response, path: str, limit: int) -> bytes:
         parts, size = [], 0
         for chunk in response.iter_content(_CHUNK):
             parts.append(chunk)
             size += len(chunk)
             if size > limit:
                 raise SourceUnavailable(f"GET {path}: an answer of more than {limit} bytes: ask for smaller pages")
-            if time.monotonic() - started > self.patience.request:
-                raise _Temporary(f"GET {path}: no complete answer within {self.patience.request:.0f} s")
         return b"".join(parts)
 
 
@@ -184,7 +197,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _start(response: requests.Response) -> bytes:
-    return next(response.iter_content(_SHOWN), b"")
+    try:
+        return next(response.iter_content(_SHOWN), b"")
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        return b""  # the status says enough
 
 
 def _retry_after(text: str | None) -> float | None:
