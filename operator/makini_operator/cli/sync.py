@@ -9,59 +9,38 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
-import signal
 import sys
-import tempfile
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
+from makini_operator.cli import ending
+from makini_operator.cli.durations import Duration
 from makini_operator.sync.destinations.base import Destination
 from makini_operator.sync.entities import Entity, find_entity
-from makini_operator.sync.errors import BadSettings, SyncError, Terminated
+from makini_operator.sync.errors import BadSettings, SyncError, missing_extra
 from makini_operator.sync.plan import Wishes
 from makini_operator.sync.progress import Progress, terminal
 from makini_operator.sync.redact import log_unexpected
-from makini_operator.sync.report import Report, write_result
-from makini_operator.sync.times import parse_duration
+from makini_operator.sync.report import Report
 
 _logger = logging.getLogger(__name__)
 TOKEN = "MAKINI_TOKEN"  # noqa: S105 - the name of the variable
 POSTGRES_DSN = "MAKINI_SYNC_POSTGRES_DSN"
-_ENDING = {signal.SIGTERM, signal.SIGINT}
+_EXTRA = ("dlt", "pyarrow")  # of which a run finds out late that they are missing
 _MAX_TOKEN = 16_384  # bytes
-
-
-class Duration(click.ParamType[timedelta | None]):
-    """A duration such as 90d; `word` stands for none."""
-
-    name = "duration"
-
-    def __init__(self, word: str) -> None:
-        self._word = word
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | None:
-        """Read it, or say what was expected."""
-        if isinstance(value, timedelta) or value is None:
-            return value
-        if value == self._word:
-            return None
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(f"{error} (or {self._word!r})", param, ctx)
 
 
 def destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where records are loaded to."""
     options = [
-        click.option("--destination", "kind", required=True, type=click.Choice(["postgres", "files", "duckdb"])),
+        click.option("--destination", required=True, type=click.Choice(["postgres", "files", "duckdb"])),
         click.option("--dataset", required=True, help="Schema or folder of this connection's tables."),
         click.option(
             "--postgres-dsn-file",
@@ -79,7 +58,7 @@ def destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(context_settings={"auto_envvar_prefix": "MAKINI_SYNC"})
-@click.option("--entity", "entities", multiple=True, required=True, help="erp/purchase-orders, … Repeat for several.")
+@click.option("--entity", multiple=True, required=True, help="erp/purchase-orders, … Repeat for several.")
 @click.option("--url", default="https://api.makini.io", show_default=True, help="The API.")
 @click.option(
     "--token-file",
@@ -159,17 +138,18 @@ def sync(**options: Any) -> None:
     for library in ("dlt", "botocore", "urllib3", "duckdb"):
         logging.getLogger(library).setLevel(logging.ERROR)
     report = Report(run=secrets.token_hex(8), dataset=options["dataset"], connection="", started=datetime.now(UTC))
-    scratch = Path(tempfile.mkdtemp(prefix="makini-sync-", dir=options["work_dir"]))
-    end = _end_at_once(report, scratch, options["result_file"])
+    end = partial(ending.end, report, options["result_file"])
     try:
-        _run(options, report, scratch)
+        with ending.scratch_folder(options["work_dir"]) as scratch:
+            ending.end_when_told(report, scratch, end)
+            _run(options, report, scratch)
     except SyncError as error:
         report.fail(error)
+    except ModuleNotFoundError as error:
+        report.fail(missing_extra(error.name))
     except Exception as error:  # noqa: BLE001 - before any entity is read: what the settings made a library say
         log_unexpected(_logger, "before the first entity", error)
         report.fail(SyncError(f"unexpected {type(error).__name__} with these settings; the log says where"))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     end()
 
 
@@ -179,7 +159,7 @@ def make_destination(options: dict[str, Any]) -> Destination:
     Raises:
         BadSettings: something it needs is missing or wrong.
     """
-    match options["kind"]:
+    match options["destination"]:
         case "postgres":
             from makini_operator.sync.destinations.postgres import Postgres  # noqa: PLC0415 - needs its library
 
@@ -203,11 +183,14 @@ def _run(options: dict[str, Any], report: Report, scratch: Path) -> None:
     from makini_operator.sync.run import Run  # noqa: PLC0415
     from makini_operator.sync.source import Patience, Source  # noqa: PLC0415
 
+    for name in _EXTRA:
+        if find_spec(name) is None:
+            raise missing_extra(name)
     connection = options["connection_id"] or _optional(options["connection_id_file"])
     if not connection:
         raise BadSettings("expected --connection-id, or --connection-id-file with an id in it")
     report.connection = connection
-    entities = _entities(options["entities"], set(options["no_cursor"]))
+    entities = _entities(options["entity"], set(options["no_cursor"]))
     source = Source(
         url=options["url"],
         token=lambda: _secret(options["token_file"], TOKEN, "--token-file"),
@@ -264,34 +247,3 @@ def _optional(path: Path | None) -> str:
             return file.read(_MAX_TOKEN).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
-
-
-def _end_at_once(report: Report, scratch: Path, result_file: Path | None) -> Callable[[], None]:
-    """End the process with the report; also when it is told to, at once, whatever it is doing: a run may be killed."""
-
-    def end() -> None:
-        report.finished = report.finished or datetime.now(UTC)
-        line = report.line()
-        if result_file is not None:
-            try:
-                write_result(result_file, line)
-            except OSError as error:
-                click.echo(f"{result_file} cannot be written: {error.strerror}", err=True)
-        if report.error is not None:
-            click.echo(f"makini-operator: {report.error}", err=True)
-        click.echo(line)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(report.exit_code)  # not sys.exit: it would wait for what a library still does in a thread
-
-    def wait() -> None:
-        signal.sigwait(_ENDING)
-        report.error = None
-        report.fail(Terminated("told to end; the next run continues where the last complete one ended"))
-        shutil.rmtree(scratch, ignore_errors=True)
-        end()
-
-    # Waited for in a thread: a handler would come only after whatever a library is doing in the main one.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    threading.Thread(target=wait, name="signals", daemon=True).start()
-    return end

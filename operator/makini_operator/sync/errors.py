@@ -72,3 +72,8 @@ class Terminated(SyncError):
     reason = "Terminated"
     exit_code = 143
     is_for_all = True
+
+
+def missing_extra(name: str | None) -> BadSettings:
+    """Return the error for a library of the extra `sync` that is not installed."""
+    return BadSettings(f"{name or 'a library'} is missing: pip install 'makini-operator[sync]'")

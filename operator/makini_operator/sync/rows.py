@@ -50,7 +50,7 @@ def to_rows(record: Record, entity: Entity) -> Rows:
     """Return the rows of a record, without the columns that belong to a run.
 
     Raises:
-        NotWhole: two of its fields have the same column.
+        NotWhole: two of its fields have the same column, or one is nested hundreds of levels deep.
     """
     key = quote(record.key)
     own = _row({name: value for name, value in record.content.items() if name not in entity.lists}, record.key)
@@ -89,7 +89,20 @@ def as_text(value: Any) -> str | None:
         case int():
             return str(value)
         case _:
-            return as_text(json.dumps(value, ensure_ascii=False, sort_keys=True))
+            return as_text(_json(value))
+
+
+def _json(value: Any) -> str:
+    """A value as JSON, numbers as they were written: 24.10, twenty digits, 1e400."""
+    match value:
+        case Number():
+            return value.text
+        case dict():
+            return "{" + ", ".join([f"{_json(name)}: {_json(each)}" for name, each in sorted(value.items())]) + "}"
+        case list():
+            return "[" + ", ".join([_json(each) for each in value]) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _row(content: dict[str, Any], key: str) -> Row:
@@ -98,7 +111,10 @@ def _row(content: dict[str, Any], key: str) -> Row:
         column = column_name(name)
         if not column or column in row or (column[0] == "_" and (column in OWN or column.startswith("_dlt_"))):
             raise NotWhole(f"record {key!r}: field {name!r} would share the column {column!r} with another")
-        row[column] = as_text(value)
+        try:
+            row[column] = as_text(value)
+        except RecursionError:
+            raise NotWhole(f"record {key!r}: field {name!r} is nested too deeply to be kept") from None
     return row
 
 
@@ -106,8 +122,9 @@ def _children(record: Record, parent: str, field: str) -> Iterator[Row]:
     met: Counter[str] = Counter()
     for position, item in enumerate(record.content[field]):
         own = item.get("key")
-        name = quote(str(own)) if isinstance(own, str | int) and own != "" else str(position)
+        name = quote(str(own)).replace("#", "%23") if isinstance(own, str | int) and own != "" else str(position)
         met[name] += 1
-        # Two lines of one key are two lines: merging on the key must not make one of them.
+        # Two lines of one key are two lines: merging on the key must not make one of them. No key of the source holds
+        # a # any more, so these are nobody else's.
         key = name if met[name] == 1 else f"{name}#{met[name]}"
         yield {**_row(item, record.key), KEY: f"{parent}/{key}", PARENT: parent}

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST = timedelta(days=36_500)  # further back than anything is dated, and no calendar overflows
 _DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
@@ -30,9 +31,15 @@ def parse_duration(text: str) -> timedelta:
     """Return `90d`, `2160h`, `1h30m`… as a duration.
 
     Raises:
-        ValueError: it is written in another way.
+        ValueError: it is written in another way, or is more than `LONGEST`.
     """
     found = _DURATION.findall(text)
     if not found or "".join(number + unit for number, unit in found) != text:
         raise ValueError(f"expected a duration such as 90d, 2160h or 1h30m, found {text!r}")
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in found), timedelta())
+    try:
+        made = sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in found), timedelta())
+    except OverflowError:
+        made = timedelta.max
+    if made > LONGEST:
+        raise ValueError(f"expected a duration of at most {LONGEST.days}d, found {text!r}")
+    return made

@@ -140,6 +140,13 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["36501d", "999999d", "999999w" * 200])
+def test_a_duration_that_no_calendar_holds_is_refused_with_the_bound(text: str) -> None:
+    assert NOW - parse_duration("36500d") < NOW
+    with pytest.raises(ValueError, match="at most 36500d"):
+        parse_duration(text)
+
+
 @pytest.mark.parametrize("text", ["2026-11-01T08:00:00Z", "2026-11-01T09:00:00+01:00", "2026-11-01 08:00:00"])
 def test_instants(text: str) -> None:
     assert parse_time(text) == datetime(2026, 11, 1, 8, tzinfo=UTC)

@@ -77,6 +77,12 @@ def test_the_docs_name_only_options_that_exist_with_their_defaults() -> None:
         assert str(options[name]) == default, name
 
 
+def test_each_option_has_the_variable_of_its_name() -> None:
+    for parameter in sync.params:
+        (option,) = parameter.opts
+        assert option == "--" + str(parameter.name).replace("_", "-")
+
+
 def test_the_docs_count_the_entities() -> None:
     assert f"{len(all_entities())} lists" in PAGE.read_text(encoding="utf-8")
     whole = {entity.name for entity in all_entities() if entity.cursor is None}

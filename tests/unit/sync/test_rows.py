@@ -27,6 +27,9 @@ def rows(**content: Any) -> Any:
         (None, None), ("", ""), ("24.10", "24.10"), (Number("24.10"), "24.10"), (5, "5"), (True, "true"),
         (10**30, "1" + "0" * 30), ({"b": 1, "a": "ü"}, '{"a": "ü", "b": 1}'), ([], "[]"), ("a\0b", "a\ufffdb"),
         ("\ud800", "\ufffd"), ("😀", "😀"),
+        ({"cost": Number("24.10"), "far": [Number("1e400")]}, '{"cost": 24.10, "far": [1e400]}'),
+        ([Number("0.12345678901234567890"), True, None, "\n"], '[0.12345678901234567890, true, null, "\\n"]'),
+        ({"\0": {"\ud800": 1}}, '{"\\u0000": {"\ufffd": 1}}'),
     ],
 )  # fmt: skip
 def test_a_value_is_the_text_that_the_source_wrote(value: Any, text: str | None) -> None:
@@ -52,6 +55,26 @@ def test_a_list_that_is_not_told_is_no_empty_one(told: dict[str, Any]) -> None:
     assert set(rows(**told).tables) == {"erp_purchase_orders"}
     assert rows(lineItems=[]).tables[LINES] == []
     assert rows(**told).digest != rows(lineItems=[]).digest
+
+
+def test_keys_of_lines_never_collide_with_those_that_are_made_for_repeated_ones() -> None:
+    made = rows(lineItems=[{"key": "a"}, {"key": "a"}, {"key": "a#2"}, {"key": "a%232"}, {"key": 4}, {}])
+    keys = [row["_makini_key"] for row in made.tables[LINES]]
+    assert keys == ["k/a", "k/a#2", "k/a%232", "k/a%25232", "k/4", "k/5"]
+
+
+@given(st.lists(st.one_of(st.text("a#2%/", max_size=4), st.integers(0, 3), st.none()), max_size=8))
+def test_every_line_has_a_key_of_its_own(keys: list[Any]) -> None:
+    made = [row["_makini_key"] for row in rows(lineItems=[{"key": key} for key in keys]).tables[LINES]]
+    assert len(set(made)) == len(keys)
+
+
+def test_what_is_nested_too_deeply_says_so() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(NotWhole, match="field 'custom' is nested too deeply"):
+        rows(custom=deep)
 
 
 def test_any_difference_changes_the_digest_and_none_does_not() -> None:
