@@ -168,3 +168,28 @@ def test_killed_when_only_the_lines_of_what_is_gone_are_marked_and_then_it_is_ba
     fake.put(ORDERS, lost)
     assert program.run().code == 0
     compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+def test_rows_that_did_not_arrive_are_loaded_by_the_next_run(
+    fake: FakeMakini, program: Program, destination: Destination, postgres_server: str
+) -> None:
+    """Here the database drops them without a word, as one with a trigger or a rule may."""
+    fake.put(ORDERS, *[order(i) for i in range(30)], order(50, changed=900_000))
+    assert program.run().code == 0
+    silent = order(2, title="changed in silence", lines=5)
+    fake.put(ORDERS, silent)
+    name = f'"{program.dataset}"."{LINES}"'
+    postgres.query(
+        postgres_server,
+        f'CREATE FUNCTION "{program.dataset}".drop_it() RETURNS trigger LANGUAGE plpgsql AS '
+        "$$BEGIN RETURN NULL; END$$; "
+        f"CREATE TRIGGER dropping BEFORE INSERT ON {name} FOR EACH ROW WHEN (new.key = 'po-2-5') "
+        f'EXECUTE FUNCTION "{program.dataset}".drop_it()',
+    )
+    failed = program.run("--full")
+    assert (failed.code, failed.result["reason"]) == (5, "DestinationFailed")
+    assert "4 of 5 rows arrived" in failed.result["message"]
+    postgres.query(postgres_server, f"DROP TRIGGER dropping ON {name}")
+    assert program.run().code == 0
+    compare(fake, destination)

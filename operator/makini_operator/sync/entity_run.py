@@ -143,9 +143,7 @@ class EntityRun:
         keys = None if planned.is_whole else self._spool.keys()
         known = destination.known(self._entity.table, keys=keys, by=KEY)
         if not planned.believes:
-            logger.info(
-                "%s: the last load was interrupted: everything since the cursor is loaded again", self._entity.name
-            )
+            logger.info("%s: the last load was interrupted: all that is read is loaded again", self._entity.name)
             known = ((key, None, is_gone) for key, _, is_gone in known)
         return known
 

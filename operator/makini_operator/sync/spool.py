@@ -36,9 +36,8 @@ class Spool:
         self._entity = entity
         self._path = folder / f"{entity.table}.sqlite"
         self._path.unlink(missing_ok=True)
-        self._db = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False
-        )  # the load has its own thread
+        # The load has a thread of its own.
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
         self._db.execute("BEGIN")
         self._columns: dict[str, dict[str, None]] = {
