@@ -2,7 +2,7 @@
 
 The order of a run is what makes it safe to kill at any point:
 
-1. lock the dataset, so that two runs never interleave;
+1. lock the dataset, so that two runs never interleave while the lock holds;
 2. read the pages of an entity into a scratch file on this computer, each page checked against its envelope, until
    nothing shows that something was missed (`listing`). Up to here nothing is changed at the destination, and any doubt
    fails the run;
