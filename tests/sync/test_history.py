@@ -99,5 +99,5 @@ def test_a_library_that_is_missing_is_named_with_what_to_install(program: Progra
         check=False,
         timeout=60,
     )
-    expected = f"makini-operator: there is no module {library!r} here: install makini-operator[sync]\n"
+    expected = f"makini-operator: {library} is missing: pip install 'makini-operator[sync]'\n"
     assert (failed.returncode, failed.stderr) == (2, expected)

@@ -117,6 +117,27 @@ def test_lines_of_which_most_are_gone_at_once_are_doubted_until_accepted_or_back
 
 
 @pytest.mark.parametrize("kind", ["postgres"], indirect=True)
+@pytest.mark.parametrize("mode", [["--full"], ["--no-cursor", ORDERS]], ids=["full", "no-cursor"])
+def test_of_another_system_nothing_is_loaded_until_it_is_accepted(
+    mode: list[str], fake: FakeMakini, program: Program, destination: Destination
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(20)])
+    assert program.run(*mode).code == 0
+    before = destination.rows(TABLE)
+    fake.records[ORDERS].clear()
+    fake.put(ORDERS, *[order(i, changed=100 + i) for i in range(18, 40)])
+    for _ in range(2):
+        doubted = program.run(*mode)
+        assert (doubted.code, doubted.result["reason"]) == (1, "TooManyGone")
+        assert "20 of the 22 that it shows were never there" in doubted.result["message"]
+        assert doubted.result["message"].endswith("--accept-gone")
+        assert destination.rows(TABLE) == before
+    accepted = program.run(*mode, "--accept-gone")
+    assert (accepted.code, accepted.entity()["gone"]) == (0, 18)
+    compare(fake, destination)
+
+
+@pytest.mark.parametrize("kind", ["postgres"], indirect=True)
 @pytest.mark.parametrize("mode", [[], ["--no-cursor", ORDERS]], ids=["cursor", "no-cursor"])
 def test_while_most_records_are_missing_changes_are_loaded_and_runs_fail_until_accepted_or_back(
     mode: list[str], fake: FakeMakini, program: Program, destination: Destination

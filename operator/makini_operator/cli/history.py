@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from makini_operator.cli.sync import destination_options, make_destination
-from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError
+from makini_operator.sync.errors import BadSettings, DestinationFailed, SyncError, missing_extra
 from makini_operator.sync.redact import log_unexpected
 
 _NONE = "There is no dataset {!r} there."
@@ -81,8 +81,7 @@ def _failing() -> Iterator[None]:
     except SyncError as error:
         failed = error
     except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        failed = BadSettings(f"there is no module {module!r} here: install makini-operator[sync]")
+        failed = missing_extra(error.name)
     except OSError as error:
         failed = DestinationFailed(str(error))
     except Exception as error:  # noqa: BLE001 - a bug, or what the settings made a library say

@@ -76,4 +76,5 @@ class Terminated(SyncError):
 
 def missing_extra(name: str | None) -> BadSettings:
     """Return the error for a library of the extra `sync` that is not installed."""
-    return BadSettings(f"{name or 'a library'} is missing: pip install 'makini-operator[sync]'")
+    library = (name or "a library").partition(".")[0]
+    return BadSettings(f"{library} is missing: pip install 'makini-operator[sync]'")

@@ -28,10 +28,22 @@ class Marking:
         self._accepts, self._at = accepts, at
 
     def doubt(self) -> TooManyGone | None:
-        """Say why the records that the source did not show are not to be marked; None if they may."""
+        """Say why the records that the source did not show are not to be marked; None if they may.
+
+        Raises:
+            TooManyGone: and most of what it showed is unknown. Nothing of that may be loaded: records of two systems
+                would stand side by side.
+        """
         alive, missed = self._spool.alive(), self._spool.count_gone()
         if not self._is_doubtful(missed, alive):
             return None
+        came, strangers = self._spool.count(), self._spool.count_strangers()
+        if strangers * 2 > came:
+            raise TooManyGone(
+                f"{missed} of {alive} records of {self._entity.name} are missing at the source, and {strangers} of the "
+                f"{came} that it shows were never there: it seems to be another system, so nothing was loaded. Give "
+                "another system a connection of its own. " + _REMEDY
+            )
         return TooManyGone(
             f"{missed} of {alive} records of {self._entity.name} are missing at the source, so none was marked as gone "
             "(changes were loaded): is it another system, or may the connection not see them any more? " + _REMEDY

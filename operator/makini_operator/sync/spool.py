@@ -131,6 +131,10 @@ class Spool:
         """Return how many those are."""
         return self._count(_MISSED)
 
+    def count_strangers(self) -> int:
+        """Return how many records came that the destination has never had."""
+        return self._count("pulled WHERE NOT EXISTS (SELECT 1 FROM known WHERE known.key = pulled.key)")
+
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table that come from the source: the documented ones and those that were met."""
         return [name for name in self._columns[table] if name not in OWN]
