@@ -23,7 +23,8 @@ from tests.localkube import LocalKube
 from tests.localkube.ports import free_port
 from tests.localkube.waiting import wait_until
 
-from makini_operator.lifecycle.requests import SYNC
+from makini_operator.lifecycle.requests import SYNCS
+from makini_operator.lifecycle.sync_view import SyncAsk
 from makini_operator.manifests.workflow import workflow_name
 from makini_operator.resources.connection import MakiniConnection
 
@@ -398,7 +399,7 @@ A_SYNC = {
 
 
 def ask_for_a_run(stage: Stage, name: str) -> None:
-    ask(stage.world, SYNC, name)
+    ask(stage.world, SYNCS[SyncAsk.NOW], name)
 
 
 def with_sync(stage: Stage) -> str:

@@ -52,7 +52,9 @@ OPERATOR = Recipe(ROOT / "requirements-operator.lock", re.compile(_KUBERNETES_MO
 SYNC = Recipe(
     ROOT / "requirements-sync.lock",
     re.compile("|".join(UNUSED_BY_SYNC)),
-    re.compile(r"^(__init__\.py|__main__\.py|py\.typed|cli/(__init__|main|sync|history)\.py|sync/.*)$"),
+    re.compile(
+        r"^(__init__\.py|__main__\.py|py\.typed|redaction\.py|cli/(__init__|main|sync|durations|ending|history)\.py|sync/.*)$"
+    ),
     _UNNEEDED_BY_SYNC,
 )
 RECIPES = {"operator": OPERATOR, "sync": SYNC}

@@ -129,6 +129,23 @@ def test_each_kind_of_destination_is_loaded_and_purged(
     assert pod.history("show").stdout == f"There is no dataset '{dataset}' there.\n"
 
 
+@pytest.mark.parametrize("kind", ["duckdb"], indirect=True)
+def test_what_a_source_or_a_database_says_of_a_failure_is_told(
+    root: Path, fake: FakeMakini, destination: Destination, tmp_path: Path, dataset: str
+) -> None:
+    fake.put(ORDERS, *[order(i) for i in range(3)])
+    refused = Pod(tmp_path, fake.url, destination.options, {"MAKINI_TOKEN": "wrong"}, dataset, root=root)
+    refused.token_file.write_text("wrong")
+    outcome = refused.run("--attempts", "1", "--retry-wait", "0.01")
+    assert (outcome.code, outcome.result["reason"]) == (4, "TokenRefused"), outcome.log
+    nowhere = ["--destination", "postgres"]
+    dsn = {"MAKINI_SYNC_POSTGRES_DSN": "postgresql://sync:canary@127.0.0.1:1/none"}
+    outcome = Pod(tmp_path, fake.url, nowhere, dsn, dataset, root=root).run()
+    assert (outcome.code, outcome.result["reason"]) == (5, "DestinationFailed"), outcome.log
+    assert "refused" in outcome.result["message"]
+    assert "canary" not in outcome.log + str(outcome.result)
+
+
 @pytest.mark.parametrize("kind", ["postgres", "files", "duckdb"], indirect=True)
 def test_the_sandboxs_records_arrive(root: Path, destination: Destination, tmp_path: Path, dataset: str) -> None:
     sandbox = Sandbox(tmp_path)

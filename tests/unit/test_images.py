@@ -1,5 +1,6 @@
 """The images: how an archive is written, and what goes into each of them."""
 
+import ast
 import json
 import re
 import tarfile
@@ -67,7 +68,7 @@ def test_each_image_holds_what_its_program_needs_and_not_what_the_others_do() ->
     assert not {"dlt", "duckdb", "deltalake", "pyarrow"} & operator
     assert not {"kopf", "kubernetes", "pydantic"} & sync
     programs = [{name.split("/")[0] for name, _ in contents.sources(recipe)} for recipe in (OPERATOR, SYNC)]
-    assert programs[1] == {"__init__.py", "__main__.py", "py.typed", "cli", "sync"}
+    assert programs[1] == {"__init__.py", "__main__.py", "py.typed", "redaction.py", "cli", "sync"}
     assert programs[1] < programs[0]
 
 
@@ -155,3 +156,26 @@ def test_base_images_are_pinned_to_a_whole_version() -> None:
         bases = re.findall(r"^FROM (\S+:\S+)", (ROOT / file).read_text(), re.MULTILINE)
         assert bases
         assert all(re.search(r":\d+\.\d+\.\d+(-[\w-]+)?$", base) for base in bases)
+
+
+def test_all_that_the_sync_program_imports_from_its_package_is_in_its_image() -> None:
+    """Also what it imports late, which no run without an error shows."""
+    package = recipes.ROOT / "operator/makini_operator"
+    there = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    taken = {path for path in there if recipes.SYNC.program.search(path)}
+    for path in sorted(taken):
+        for module in _imported((package / path).read_text(encoding="utf-8")):
+            plain = module.removeprefix("makini_operator").replace(".", "/").lstrip("/")
+            found = {f"{plain}.py", f"{plain}/__init__.py".lstrip("/")} & there
+            assert found <= taken, f"{path} imports {module}"
+
+
+def _imported(text: str) -> set[str]:
+    """Modules of the package that a file imports, anywhere in it; a name that is imported from one may be one."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return {module for module in found if module.partition(".")[0] == "makini_operator"}

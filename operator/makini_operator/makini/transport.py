@@ -31,7 +31,7 @@ from makini_operator.makini.errors import (
     Unauthenticated,
     Unreachable,
 )
-from makini_operator.makini.redaction import Redactor
+from makini_operator.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 def clean(text: str, secrets: Iterable[str]) -> str:
     """Return a text as one bounded line in which the secrets, and pieces of them, are hidden."""
-    from makini_operator.makini.redaction import Redactor  # noqa: PLC0415
+    from makini_operator.redaction import Redactor  # noqa: PLC0415
 
     return Redactor(secrets).clean(text)
 

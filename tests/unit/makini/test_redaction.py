@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.unit.makini.scripted import ADMIN, SECRET, Scripted, fails
 
 from makini_operator.makini import ClientCredentials, ConnectionToken, MakiniError, NewConnection
-from makini_operator.makini.redaction import MAX_TEXT, Redactor
 from makini_operator.makini.transport import Request
+from makini_operator.redaction import MAX_TEXT, Redactor
 
 PASSWORD = 'pass"word canary/äé-5521'  # noqa: S105 - a canary
 NEW = NewConnection(
