@@ -6,6 +6,7 @@
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ Answer = tuple[int, Any]
 NOT_FOUND: Answer = (404, {"errors": []})
 
 
-class Double:
+class Double(ABC):
     """A server for the `with` statement."""
 
     def __init__(self) -> None:
@@ -34,9 +35,9 @@ class Double:
         self._server.server_close()
         self._thread.join()
 
+    @abstractmethod
     def answer(self, method: str, path: str, headers: dict[str, str], body: Any) -> Answer:
         """Status and JSON; header names are in small letters."""
-        raise NotImplementedError
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         double = self

@@ -1,5 +1,6 @@
 """Delta tables on S3, against moto: rows, state, and a lock that outlives a killed run for a while only."""
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ class S3:
         return DeltaTable(url, storage_options=options).to_pyarrow_table().to_pylist()
 
     def state(self) -> dict[str, Any]:
-        raise NotImplementedError
+        folder = f"some/place/{self.dataset}.state/"
+        names = [each["Key"] for each in self.client.list_objects_v2(Bucket=BUCKET, Prefix=folder)["Contents"]]
+        texts = [self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names]
+        return {state.pop("entity"): state for state in map(json.loads, texts)}
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +90,8 @@ def test_a_sync_into_a_bucket(fake: FakeMakini, s3: S3, tmp_path: Path) -> None:
     assert gone(s3, TABLE) == {"po-7"}
     third = program.run()
     assert (third.code, third.entity()["loaded"]) == (0, 0)
+    assert s3.state()[ORDERS]["cursor"] == third.entity()["cursor"]
+    assert "loading" not in s3.state()[ORDERS]
     assert SECRET not in first.log + second.log + third.log
     assert program.history("purge", "--confirm", s3.dataset).returncode == 0
     left = s3.client.list_objects_v2(Bucket=BUCKET, Prefix=f"some/place/{s3.dataset}").get("Contents", [])
